@@ -1,0 +1,370 @@
+//! Flags become a layer: the same type that a profile file gives, on top of all others.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+use super::args::Overrides;
+use crate::diag::{Code, Diagnostic, Origin, Sink, SourceKind, SourceMap, nearest, printable_os};
+use crate::feature::command::Argv;
+use crate::feature::limits::Limit;
+use crate::feature::mounts::{self, OptionName};
+use crate::feature::user::Name;
+use crate::feature::{dev, files, network};
+use crate::path::Pattern;
+use crate::profile::{Layer, LayerKind, Profile};
+use crate::schema::parse_choice;
+use crate::value::{ByteSize, List};
+
+/// Returns the layer of the flags and the command.
+pub(super) fn layer(
+    flags: &Overrides,
+    argv: &[OsString],
+    sources: &mut SourceMap,
+    sink: &mut Sink,
+) -> Layer {
+    let mut flag = Flags {
+        profile: Profile::default(),
+        sources,
+        sink,
+        used: Vec::new(),
+    };
+    flag.files(flags);
+    flag.rights(flags);
+    for text in &flags.set {
+        flag.set(text);
+    }
+    if !argv.is_empty() {
+        let words: Vec<String> = argv.iter().map(printable_os).collect();
+        let origin = flag.origin(words.join(" "));
+        flag.profile.command.argv.set(Argv(argv.to_vec()), origin);
+    }
+    Layer {
+        kind: LayerKind::Flags,
+        name: "command line".to_owned(),
+        sources: flag.used,
+        profile: flag.profile,
+    }
+}
+
+struct Flags<'a> {
+    profile: Profile,
+    sources: &'a mut SourceMap,
+    sink: &'a mut Sink,
+    used: Vec<crate::diag::SourceId>,
+}
+
+impl Flags<'_> {
+    fn origin(&mut self, text: impl Into<String>) -> Origin {
+        let origin = self.sources.add_flag(text);
+        self.used.push(origin.source);
+        origin
+    }
+
+    fn written(&mut self, name: &str, value: impl AsRef<OsStr>) -> Origin {
+        self.origin(format!("--{name} {}", printable_os(value)))
+    }
+
+    fn bad(&mut self, origin: Origin, message: impl Into<String>, help: impl Into<String>) {
+        self.sink.push(
+            Diagnostic::error(Code::BadValue, message)
+                .at(origin)
+                .help(help),
+        );
+    }
+
+    fn files(&mut self, flags: &Overrides) {
+        type Pick = fn(&mut files::Spec) -> &mut List<Pattern>;
+        let lists: [(&str, &[OsString], Pick); 5] = [
+            ("read", &flags.read, |spec| &mut spec.read),
+            ("write", &flags.write, |spec| &mut spec.write),
+            ("exec", &flags.exec, |spec| &mut spec.exec),
+            ("hide", &flags.hide, |spec| &mut spec.hide),
+            ("private", &flags.private, |spec| &mut spec.private),
+        ];
+        for (name, paths, list) in lists {
+            for path in paths {
+                let origin = self.written(name, path);
+                list(&mut self.profile.files).push(Pattern::argument(path), origin);
+            }
+        }
+        if let Some(text) = &flags.home {
+            let origin = self.written("home", text);
+            if let Some(home) = self.choice(text, files::Home::ALL, origin) {
+                self.profile.files.home.set(home, origin);
+            }
+        }
+        for text in &flags.tmpfs {
+            self.tmpfs(text);
+        }
+        for text in &flags.bind {
+            self.bind(text);
+        }
+        if let Some(path) = &flags.rootfs {
+            let origin = self.written("rootfs", path);
+            self.profile.root.path.set(Pattern::argument(path), origin);
+        }
+        if let Some(text) = &flags.dev {
+            let origin = self.written("dev", text);
+            if let Some(mode) = self.choice(text, dev::Mode::ALL, origin) {
+                self.profile.dev.mode.set(mode, origin);
+            }
+        }
+        if let Some(path) = &flags.cwd {
+            let origin = self.written("cwd", path);
+            self.profile
+                .process
+                .cwd
+                .set(Pattern::argument(path), origin);
+        }
+    }
+
+    fn rights(&mut self, flags: &Overrides) {
+        if let Some(text) = &flags.net {
+            let origin = self.written("net", text);
+            if let Some(mode) = self.choice(text, network::Mode::ALL, origin) {
+                self.profile.network.mode.set(mode, origin);
+            }
+        }
+        if let Some(text) = &flags.user {
+            self.user(text);
+        }
+        for name in &flags.keep_cap {
+            let origin = self.written("keep-cap", name);
+            self.profile.capabilities.keep.push(name.clone(), origin);
+        }
+        for text in &flags.limit {
+            self.limit(text);
+        }
+        for number in &flags.keep_fd {
+            let origin = self.written("keep-fd", number.to_string());
+            self.profile.process.keep_fds.push(*number, origin);
+        }
+        for text in &flags.env {
+            self.env(text);
+        }
+        if let Some(name) = &flags.hostname {
+            let origin = self.written("hostname", name);
+            self.profile.namespaces.hostname.set(name.clone(), origin);
+        }
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        text: &str,
+        known: &[(&'static str, T)],
+        origin: Origin,
+    ) -> Option<T> {
+        match parse_choice(text, known) {
+            Ok(choice) => Some(choice),
+            Err(expected) => {
+                let near = nearest(text, known.iter().map(|(name, _)| *name));
+                let help = near.map_or(format!("write one of {expected}"), |name| {
+                    format!("write `{name}`")
+                });
+                self.bad(origin, format!("unknown value `{text}`"), help);
+                None
+            }
+        }
+    }
+
+    fn tmpfs(&mut self, text: &OsStr) {
+        let origin = self.written("tmpfs", text);
+        let parts = split(text);
+        let mut spec = mounts::Spec::default();
+        spec.kind.set(mounts::Kind::Tmpfs, origin);
+        spec.options.push(OptionName::Noexec, origin);
+        match parts.as_slice() {
+            [to] => spec.to.set(Pattern::argument(to), origin),
+            [to, size] => {
+                spec.to.set(Pattern::argument(to), origin);
+                match size.to_str().and_then(ByteSize::parse) {
+                    Some(size) => spec.size.set(size, origin),
+                    None => self.bad(
+                        origin,
+                        format!("`{}` is not a size", printable_os(size)),
+                        "write a size such as 64M",
+                    ),
+                }
+            }
+            _ => self.bad(
+                origin,
+                "a tmpfs has a path and a size",
+                "write --tmpfs PATH[:SIZE]",
+            ),
+        }
+        self.mount(spec, origin);
+    }
+
+    fn bind(&mut self, text: &OsStr) {
+        let origin = self.written("bind", text);
+        let parts = split(text);
+        let mut spec = mounts::Spec::default();
+        spec.kind.set(mounts::Kind::Bind, origin);
+        let (from, to, option) = match parts.as_slice() {
+            [from] => (from, from, None),
+            [from, to] => (from, to, None),
+            [from, to, option] => (from, to, Some(option)),
+            _ => {
+                self.bad(
+                    origin,
+                    "a bind has at most three parts",
+                    "write --bind FROM[:TO[:ro|rw]], and `\\:` for a colon in a path",
+                );
+                return;
+            }
+        };
+        spec.from.set(Pattern::argument(from), origin);
+        spec.to.set(Pattern::argument(to), origin);
+        match option.map(|option| option.to_str()) {
+            None | Some(Some("ro")) => spec.options.push(OptionName::Ro, origin),
+            Some(Some("rw")) => spec.options.push(OptionName::Rw, origin),
+            Some(_) => self.bad(
+                origin,
+                "a bind is `ro` or `rw`",
+                "write --bind FROM:TO:ro, or set `options` in a [[mount]]",
+            ),
+        }
+        self.mount(spec, origin);
+    }
+
+    fn mount(&mut self, spec: mounts::Spec, origin: Origin) {
+        if let Some(to) = spec.to.get() {
+            self.profile
+                .mount
+                .table
+                .set(to.value.to_string(), spec.clone(), origin);
+        }
+    }
+
+    fn user(&mut self, text: &str) {
+        let origin = self.written("user", text);
+        let mut parts = text.splitn(3, ':');
+        let user = &mut self.profile.user;
+        if let Some(name) = parts.next().filter(|name| !name.is_empty()) {
+            user.name.set(Name(name.to_owned()), origin);
+        }
+        if let Some(group) = parts.next().filter(|group| !group.is_empty()) {
+            user.group.set(Name(group.to_owned()), origin);
+        }
+        for group in parts.next().into_iter().flat_map(|list| list.split(',')) {
+            user.groups.push(Name(group.to_owned()), origin);
+        }
+    }
+
+    fn limit(&mut self, text: &str) {
+        let origin = self.written("limit", text);
+        let Some((name, value)) = text.split_once('=') else {
+            self.bad(
+                origin,
+                format!("`{text}` is not a limit"),
+                "write --limit NAME=LIMIT, such as --limit nofile=1024",
+            );
+            return;
+        };
+        match self.profile.limits.slot_mut(name) {
+            Some(slot) => slot.set(Limit::new(value), origin),
+            None => {
+                let known = <crate::feature::limits::Spec as crate::schema::Section>::KEYS;
+                let near = nearest(name, known.iter().map(|key| key.name));
+                let help = near.map_or("see [limits] in sbx-profile(5)".to_owned(), |name| {
+                    format!("write `{name}`")
+                });
+                self.sink.push(
+                    Diagnostic::error(Code::UnknownKey, format!("unknown limit `{name}`"))
+                        .at(origin)
+                        .help(help),
+                );
+            }
+        }
+    }
+
+    fn env(&mut self, text: &OsStr) {
+        let bytes = text.as_bytes();
+        let at = bytes.iter().position(|byte| *byte == b'=');
+        let (name, value) = bytes.split_at(at.unwrap_or(bytes.len()));
+        // The value may be a secret: it is not repeated in messages.
+        let origin = self.origin(format!("--env {}", String::from_utf8_lossy(name)));
+        match (
+            std::str::from_utf8(name),
+            value.get(1..).map(std::str::from_utf8),
+        ) {
+            (Ok(name), None) => self.profile.env.pass.push(name.to_owned(), origin),
+            (Ok(name), Some(Ok(value))) => self.profile.env.set.set(name, value.to_owned(), origin),
+            _ => self.bad(
+                origin,
+                "a variable that is not UTF-8 cannot be set",
+                "pass it on with --env NAME",
+            ),
+        }
+    }
+
+    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string.
+    fn set(&mut self, text: &str) {
+        let shown = format!("--set {text}");
+        let Some((key, value)) = text.split_once('=') else {
+            let origin = self.origin(shown);
+            self.bad(
+                origin,
+                format!("`{text}` sets nothing"),
+                "write --set SECTION.KEY=VALUE",
+            );
+            return;
+        };
+        let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*".contains(c);
+        let is_word = !value.is_empty() && value.chars().all(bare);
+        let mut quoted = format!("{key}={value}");
+        if is_word && toml_fails(&quoted) {
+            quoted = format!("{key}={}", crate::schema::toml_string(value));
+        }
+        let source = self.sources.add(SourceKind::Flag, "--set", quoted.clone());
+        self.used.push(source);
+        let profile = Profile::read(&quoted, source, self.sink);
+        self.profile.merge(profile);
+    }
+}
+
+fn toml_fails(text: &str) -> bool {
+    let mut sink = Sink::default();
+    crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
+    sink.has_errors()
+}
+
+/// Splits at colons that no backslash stands before.
+fn split(text: &OsStr) -> Vec<OsString> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = text.as_bytes().iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, bytes.peek()) {
+            (b'\\', Some(b':')) => {
+                bytes.next();
+                parts
+                    .last_mut()
+                    .map(|part| part.push(b':'))
+                    .unwrap_or_default();
+            }
+            (b':', _) => parts.push(Vec::new()),
+            _ => parts
+                .last_mut()
+                .map(|part| part.push(*byte))
+                .unwrap_or_default(),
+        }
+    }
+    parts.into_iter().map(OsString::from_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colon_behind_a_backslash_is_part_of_a_path() {
+        let parts = |text: &str| -> Vec<String> {
+            split(OsStr::new(text))
+                .into_iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect()
+        };
+        assert_eq!(parts("/a:/b:rw"), ["/a", "/b", "rw"]);
+        assert_eq!(parts("/a\\:x:/b"), ["/a:x", "/b"]);
+    }
+}

@@ -1,0 +1,182 @@
+//! From names of profiles to layers.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::Told;
+use crate::diag::{Code, Diagnostic, Origin, Sink, SourceKind, SourceMap, nearest, printable_os};
+use crate::profile::{BUILTIN, Layer, Loaded, Place, Profile, candidates, flatten, is_path};
+use crate::store;
+
+/// Finds and reads profiles.
+pub(super) struct Library {
+    directories: Vec<PathBuf>,
+    caller: u32,
+}
+
+impl Library {
+    pub(super) fn new(directories: Vec<PathBuf>, caller: u32) -> Self {
+        Self {
+            directories,
+            caller,
+        }
+    }
+
+    /// Every definition there is, the one that wins first.
+    pub(super) fn all(&self) -> Vec<(String, Place)> {
+        store::list(&self.directories)
+    }
+
+    /// Returns the layers of a profile that was named, lowest first.
+    pub(super) fn layers(&self, name: &OsStr, told: &mut Told) -> Vec<Layer> {
+        let Told { sources, sink, .. } = told;
+        let found = if is_path(name) {
+            self.read(
+                &printable_os(name),
+                &Place::File(PathBuf::from(name)),
+                None,
+                sources,
+                sink,
+            )
+        } else {
+            self.find(&name.to_string_lossy(), None, sources, sink)
+        };
+        found.map_or(Vec::new(), |top| self.flatten(&top, sources, sink))
+    }
+
+    /// Returns a profile with its parents, lowest first.
+    fn flatten(&self, top: &Rc<Loaded>, sources: &mut SourceMap, sink: &mut Sink) -> Vec<Layer> {
+        let mut read: Vec<(String, Rc<Loaded>)> = Vec::new();
+        let mut load = |name: &str, origin: Option<Origin>, sink: &mut Sink| {
+            if let Some((_, known)) = read.iter().find(|(known, _)| known == name) {
+                return Some(Rc::clone(known));
+            }
+            let loaded = self.find(name, origin, sources, sink)?;
+            read.push((name.to_owned(), Rc::clone(&loaded)));
+            Some(loaded)
+        };
+        flatten(top, &mut load, sink)
+    }
+
+    fn find(
+        &self,
+        name: &str,
+        origin: Option<Origin>,
+        sources: &mut SourceMap,
+        sink: &mut Sink,
+    ) -> Option<Rc<Loaded>> {
+        let is_there = |place: &Place| match place {
+            Place::File(path) => store::exists(path),
+            Place::Builtin(_) => true,
+        };
+        let legal = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+        let place = candidates(name, &self.directories)
+            .into_iter()
+            .find(|place| legal && is_there(place));
+        let Some(place) = place else {
+            let all = self.all();
+            let mut diagnostic = Diagnostic::error(
+                Code::UnknownProfile,
+                format!("there is no profile `{name}`"),
+            );
+            if let Some(origin) = origin {
+                diagnostic = diagnostic.at(origin);
+            }
+            let near = nearest(name, all.iter().map(|(known, _)| known.as_str()));
+            diagnostic = match near {
+                Some(known) => diagnostic.help(format!("write `{known}`")),
+                None => diagnostic.help(
+                    "see `sbx profiles`; a path to a file must have a slash in it: `./my.toml`",
+                ),
+            };
+            sink.push(diagnostic);
+            return None;
+        };
+        self.read(name, &place, origin, sources, sink)
+    }
+
+    /// Reads one definition.
+    pub(super) fn read(
+        &self,
+        name: &str,
+        place: &Place,
+        origin: Option<Origin>,
+        sources: &mut SourceMap,
+        sink: &mut Sink,
+    ) -> Option<Rc<Loaded>> {
+        let (kind, text) = match place {
+            Place::Builtin(known) => {
+                let found = BUILTIN.iter().find(|(name, _)| name == known);
+                (
+                    SourceKind::Builtin,
+                    found
+                        .map(|(_, text)| (*text).to_owned())
+                        .unwrap_or_default(),
+                )
+            }
+            // A link to /dev/null masks a profile: it is there, and says nothing.
+            Place::File(path) if is_masked(path) => (SourceKind::File, String::new()),
+            Place::File(path) => match store::read(path, self.caller) {
+                Ok(text) => (SourceKind::File, text),
+                Err(error) => {
+                    let mut diagnostic =
+                        Diagnostic::error(Code::UnreadableProfile, error.to_string());
+                    if let Some(origin) = origin {
+                        diagnostic = diagnostic.at(origin);
+                    }
+                    diagnostic = match error {
+                        store::StoreError::Untrusted { .. } => {
+                            diagnostic.help("give the file to the caller or root, and take from others the right to write it")
+                        }
+                        store::StoreError::Read { .. } => diagnostic.help("name a file that can be read"),
+                    };
+                    sink.push(diagnostic);
+                    return None;
+                }
+            },
+        };
+        let identity = place.to_string();
+        let source = sources.add(kind, identity.clone(), text.clone());
+        let profile = Profile::read(&text, source, sink);
+        Some(Rc::new(Loaded {
+            name: name.to_owned(),
+            identity,
+            source,
+            profile,
+        }))
+    }
+
+    /// Returns the name of the profile that serves a command, if one does.
+    pub(super) fn serving(&self, command: &OsStr) -> Option<String> {
+        let name = Path::new(command).file_name()?.to_str()?;
+        let mut seen: Vec<String> = Vec::new();
+        for (profile, place) in self.all() {
+            if seen.contains(&profile) {
+                continue;
+            }
+            seen.push(profile.clone());
+            let text = match &place {
+                Place::Builtin(known) => BUILTIN
+                    .iter()
+                    .find(|(name, _)| name == known)
+                    .map(|(_, text)| (*text).to_owned()),
+                Place::File(path) => store::read(path, self.caller).ok(),
+            };
+            // Most profiles do not name the command at all: they need not be parsed.
+            let Some(text) = text.filter(|text| text.contains(name)) else {
+                continue;
+            };
+            let parsed = Profile::read(&text, Origin::DEFAULT.source, &mut Sink::default());
+            if parsed.serves(name) {
+                return Some(profile);
+            }
+        }
+        None
+    }
+}
+
+fn is_masked(path: &Path) -> bool {
+    path.read_link()
+        .is_ok_and(|target| target == Path::new("/dev/null"))
+}

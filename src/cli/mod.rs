@@ -1,0 +1,100 @@
+//! The command line: one verb, its flags, and what is printed where.
+//!
+//! Data goes to standard output, everything else to standard error.
+#![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
+
+mod args;
+mod layer;
+mod load;
+mod run;
+mod show;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::diag::{Code, Diagnostic, Severity, Sink, SourceMap, json_line, text};
+use crate::exec::Hooks;
+use args::{Args, Verb};
+
+/// Exit status of sbx's own failures, as env(1) and timeout(1) have it.
+const FAILED: u8 = 125;
+
+/// Runs the command that the arguments ask for.
+pub fn main(hooks: &Hooks) -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are data; everything else is sbx's own failure.
+            let status = if error.use_stderr() { FAILED } else { 0 };
+            return match error.print() {
+                Ok(()) => ExitCode::from(status),
+                Err(_closed) => ExitCode::from(FAILED),
+            };
+        }
+    };
+    let result = match args.verb {
+        Verb::Run(args) => run::run(&args, hooks),
+        Verb::Plan(args) => run::plan(&args),
+        Verb::Show(args) => show::show(&args),
+        Verb::Profiles(args) => show::profiles(&args),
+        Verb::Check(args) => show::check(&args),
+        Verb::Doctor(args) => show::doctor(&args),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let diagnostic = Diagnostic::error(Code::Usage, format!("{error:#}"));
+            let mut told = Told {
+                sources: SourceMap::default(),
+                sink: Sink::default(),
+                quiet: false,
+                json: false,
+            };
+            told.sink.push(diagnostic);
+            told.tell(Severity::Warning);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// What is to be told, with the texts it speaks about.
+#[derive(Debug, Default)]
+struct Told {
+    sources: SourceMap,
+    sink: Sink,
+    quiet: bool,
+    json: bool,
+}
+
+impl Told {
+    /// Prints every diagnostic that is at least as bad as `least`.
+    fn tell(&self, least: Severity) {
+        let least = if self.quiet { Severity::Error } else { least };
+        let colour =
+            anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        let mut stderr = anstream::stderr().lock();
+        for diagnostic in self.sink.all().iter().filter(|one| one.severity <= least) {
+            let line = if self.json {
+                json_line(diagnostic, &self.sources).unwrap_or_default()
+            } else {
+                text(diagnostic, &self.sources, colour)
+            };
+            // Where standard error is closed there is nobody to be told.
+            let _ignored = writeln!(stderr, "{line}");
+        }
+    }
+}
+
+/// Prints data. A reader that closed its end early has seen what it wanted.
+fn print(data: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(data.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,100 @@
+//! The one list of kinds of problems.
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// The kind of a problem: a stable name for scripts and the manual.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Code {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The text is not TOML.
+    Syntax = "syntax",
+    /// A key that the format does not have.
+    UnknownKey = "unknown-key",
+    /// A value of another type than the key takes.
+    WrongType = "wrong-type",
+    /// A value that the key does not take.
+    BadValue = "bad-value",
+    /// A key or value that is reserved for a later version.
+    Reserved = "reserved",
+    /// The same thing said twice in one layer.
+    Duplicate = "duplicate",
+    /// Two settings that cannot both hold.
+    Conflict = "conflict",
+    /// A profile that was not found.
+    UnknownProfile = "unknown-profile",
+    /// A profile that extends itself.
+    ExtendsCycle = "extends-cycle",
+    /// A profile file that cannot be read or must not be trusted.
+    UnreadableProfile = "unreadable-profile",
+    /// A path that a rule names and that is not there.
+    MissingPath = "missing-path",
+    /// A path of another type than the rule needs, or one that must not be followed.
+    BadPath = "bad-path",
+    /// A variable in a path that is not set.
+    UnknownVariable = "unknown-variable",
+    /// A user that the passwd file does not have.
+    UnknownUser = "unknown-user",
+    /// A group that the group file does not have.
+    UnknownGroup = "unknown-group",
+    /// A capability that does not exist.
+    UnknownCapability = "unknown-capability",
+    /// A system call or group of them that does not exist.
+    UnknownSystemCall = "unknown-system-call",
+    /// A named group of files or devices that does not exist.
+    UnknownNamedGroup = "unknown-named-group",
+    /// A filter that would stop sbx's own last steps, or that the kernel would not take.
+    BadFilter = "bad-filter",
+    /// An id that the id map does not have.
+    NotMapped = "not-mapped",
+    /// A privilege that the caller lacks.
+    MissingPrivilege = "missing-privilege",
+    /// Something that this kernel cannot enforce.
+    NotEnforceable = "not-enforceable",
+    /// A setting that weakens the sandbox in a way worth a warning.
+    Weakened = "weakened",
+    /// A setting that has no effect as it stands.
+    NoEffect = "no-effect",
+    /// A plan that breaks one of its laws: a bug in sbx.
+    PlanLaw = "plan-law",
+    /// There is no command to run.
+    NoCommand = "no-command",
+    /// The command is not there.
+    CommandNotFound = "command-not-found",
+    /// The command is there and cannot be executed.
+    CommandNotExecutable = "command-not-executable",
+    /// A step of setting the sandbox up did not succeed.
+    SetupFailed = "setup-failed",
+    /// The command line does not parse.
+    Usage = "usage",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case_and_unique() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert!(
+            names
+                .iter()
+                .all(|n| n.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,207 @@
+//! What sbx tells its user when something is wrong, and where it was asked for.
+//!
+//! A [`Diagnostic`] is pure data; [`render`] turns it into text. Problems are collected in a
+//! [`Sink`], so that all of them are shown at once.
+
+mod code;
+mod render;
+mod source;
+
+pub use code::Code;
+pub use render::{json_line, text};
+pub use source::{Origin, Source, SourceId, SourceKind, SourceMap, Span};
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The program is not started.
+    Error,
+    /// The program is started; the message ends in what sbx did instead.
+    Warning,
+    /// Told only with `-v` and in the plan.
+    Note,
+}
+
+/// A place in a profile or on the command line, with what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub origin: Origin,
+    /// What is to be said; may be empty.
+    pub text: String,
+}
+
+/// One problem: what, where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The name of the kind of problem, for scripts and the manual.
+    pub code: Code,
+    /// One line, lower case, without a full stop.
+    pub message: String,
+    /// The place the problem lies in first, then others that help to see it.
+    pub labels: Vec<Label>,
+    /// Plain facts about the problem.
+    pub notes: Vec<String>,
+    /// What to do: each line begins with a verb.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// Returns an error without a place.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            labels: Vec::new(),
+            notes: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// Returns a warning without a place.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, message)
+        }
+    }
+
+    /// Returns a note without a place.
+    pub fn note(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::error(code, message)
+        }
+    }
+
+    /// Adds a place.
+    #[must_use]
+    pub fn at(self, origin: Origin) -> Self {
+        self.label(origin, "")
+    }
+
+    /// Adds a place and what is to be said about it.
+    #[must_use]
+    pub fn label(mut self, origin: Origin, text: impl Into<String>) -> Self {
+        self.labels.push(Label {
+            origin,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn with_note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// Adds a line that says what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Adds "write `x`" where a known name is near to the one that was found.
+    #[must_use]
+    pub fn suggest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(found, known) {
+            Some(name) => self.help(format!("write `{name}`")),
+            None => self,
+        }
+    }
+}
+
+/// Collects diagnostics.
+#[derive(Debug, Default)]
+pub struct Sink {
+    found: Vec<Diagnostic>,
+}
+
+impl Sink {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        if !self.found.contains(&diagnostic) {
+            self.found.push(diagnostic);
+        }
+    }
+
+    /// Says whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Returns them in the order in which they were found.
+    pub fn all(&self) -> &[Diagnostic] {
+        &self.found
+    }
+
+    /// Takes all of `other`'s.
+    pub fn absorb(&mut self, other: Self) {
+        for diagnostic in other.found {
+            self.push(diagnostic);
+        }
+    }
+}
+
+/// Returns the known name that is nearest to `found`, if one is near enough to be meant.
+pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (score, name) = known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(found, name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score > 0.78).then_some(name)
+}
+
+/// Escapes what could forge or hide a line of a message: control characters, and characters that
+/// change the direction of text (security.md A1 row 24).
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || is_bidi {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// [`printable`] for a path or argument that need not be UTF-8.
+pub fn printable_os(text: impl AsRef<std::ffi::OsStr>) -> String {
+    printable(&text.as_ref().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_proposed_and_a_far_one_is_not() {
+        assert_eq!(nearest("raed", ["read", "write"]), Some("read"));
+        assert_eq!(nearest("zzz", ["read", "write"]), None);
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\nc\u{202e}"),
+            "a\\u{1b}[2Jb\\nc\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn the_same_problem_is_told_once() {
+        let mut sink = Sink::default();
+        sink.push(Diagnostic::error(Code::BadValue, "x"));
+        sink.push(Diagnostic::error(Code::BadValue, "x"));
+        assert_eq!(sink.all().len(), 1);
+    }
+}

@@ -1,0 +1,754 @@
+//! What runs between clone and exec: a loop over operations that are ready to be done.
+//!
+//! Nothing here allocates, formats, locks, panics or decides; what fails is answered with
+//! numbers. `tests/child.rs` runs the shipped profiles under an allocator that aborts.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, OFlags, ResolveFlags};
+
+use super::image::{Attr, Image, MapTexts, Op, Opened, Place, Stream};
+use super::init;
+use super::report::{Failure, Part, Progress};
+use super::supervisor::{Hooks, Verdict};
+use super::sys::caps::CapSets;
+use super::sys::mount::MountAttr;
+use super::sys::spawn::PointerArray;
+use super::sys::{Errno, Result, caps, fd, ident, landlock, mount, net, seccomp, signal, spawn};
+use crate::facts::FileKind;
+use crate::plan::{Actor, MapWriter};
+use crate::rights;
+
+/// PROC_SUPER_MAGIC of statfs(2).
+const PROC_MAGIC: u64 = 0x9fa0;
+/// SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, their locks, and SECBIT_KEEP_CAPS_LOCKED
+/// (capabilities(7) "The securebits flags").
+const SECUREBITS: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
+const SIGKILL: i32 = 9;
+
+/// What the supervisor hands to its child.
+#[derive(Debug)]
+pub(super) struct Hand {
+    /// Where failures are written to; closes at exec.
+    pub(super) report: OwnedFd,
+    /// Hangs up when the supervisor is gone; one byte comes when it has done its part.
+    pub(super) release: OwnedFd,
+    /// Files that the supervisor opened for the standard streams.
+    pub(super) streams: [Option<OwnedFd>; 3],
+    /// Whether the supervisor has a part in the set-up that must be waited for.
+    pub(super) waits: bool,
+}
+
+/// What operations hand on to later ones.
+pub(super) struct Child<'i> {
+    pub(super) image: &'i Image,
+    pub(super) progress: &'i Progress,
+    pub(super) hooks: &'i Hooks,
+    pub(super) hand: Hand,
+    root: Option<OwnedFd>,
+    ruleset: Option<OwnedFd>,
+    handled: u64,
+    /// The command's ends of the two pipes on which init is asked to map ids.
+    lock: Option<(OwnedFd, OwnedFd)>,
+    is_payload: bool,
+    /// The part of the running operation, for the report.
+    pub(super) part: Cell<Part>,
+    detail: u32,
+}
+
+/// Carries out every step that is the child's or the payload's; the last one is exec.
+pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand) -> ! {
+    if let Some(told) = hooks.in_child {
+        told();
+    }
+    // Modes in the plan are the modes on disk; the command's own mask is set near the end.
+    ident::umask(0);
+    let mut child = Child {
+        image,
+        progress,
+        hooks,
+        hand,
+        root: None,
+        ruleset: None,
+        handled: 0,
+        lock: None,
+        is_payload: false,
+        part: Cell::new(Part::Whole),
+        detail: 0,
+    };
+    for (step, op) in image.ops.iter().enumerate() {
+        let actor = image.actors.get(step).copied().unwrap_or(Actor::Child);
+        if !matches!(actor, Actor::Child | Actor::Payload) {
+            continue;
+        }
+        child.step(step, actor, op);
+    }
+    spawn::exit_now(125)
+}
+
+impl Child<'_> {
+    fn step(&mut self, step: usize, actor: Actor, op: &Op) {
+        self.progress.begin(step);
+        self.part.set(Part::Whole);
+        self.detail = 0;
+        let result = match self.hooks.ask(step) {
+            Verdict::Go => {
+                if matches!(op, Op::Exec { .. }) {
+                    self.progress.done(step);
+                }
+                self.perform(op)
+            }
+            Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
+            Verdict::Skip => return,
+        };
+        match result {
+            Ok(()) => self.progress.done(step),
+            Err(errno) => self.fail(step, actor, errno),
+        }
+    }
+
+    /// Tells the supervisor what did not succeed, and ends.
+    pub(super) fn fail(&self, step: usize, actor: Actor, errno: Errno) -> ! {
+        let failure = Failure {
+            detail: self.detail,
+            ..Failure::new(step, actor, self.part.get(), errno)
+        };
+        // Where even this fails, the exit status and the progress cell still say that a step did.
+        let _ignored = mount::write_all(self.hand.report.as_fd(), &failure.encode());
+        spawn::exit_now(125)
+    }
+
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each operation; none is long"
+    )]
+    fn perform(&mut self, op: &Op) -> Result<()> {
+        match op {
+            // The supervisor's, and init's.
+            Op::OverwriteStrings
+            | Op::OpenStdio { .. }
+            | Op::Spawn { .. }
+            | Op::DropSupervisorRights
+            | Op::Init { .. } => Ok(()),
+            Op::MapIds(maps) => map_own_ids(maps),
+            Op::LimitUserNamespaces { text } => {
+                let file = proc_file(c"sys/user/max_user_namespaces")?;
+                mount::write_all(file.as_fd(), text.to_bytes())
+            }
+            Op::DieWithParent => self.die_with_parent(),
+            Op::ResetSignals => signal::reset_dispositions(),
+            Op::NewSession => ident::setsid(),
+            Op::SessionKeyring => match ident::join_session_keyring() {
+                // A kernel without keyrings has none to hand on.
+                Err(Errno::NOSYS) => Ok(()),
+                other => other,
+            },
+            Op::Stdio { descriptor, source } => self.stdio(*descriptor, source),
+            Op::Umask { mask } => {
+                ident::umask(*mask);
+                Ok(())
+            }
+            Op::IsolateMounts => {
+                let slave = MountAttr {
+                    set: 0,
+                    clear: 0,
+                    propagation: MountAttr::SLAVE,
+                };
+                mount::mount_setattr_at(CWD, c"/", true, &slave)
+            }
+            Op::TimeNamespace { text } => {
+                ident::unshare(0x80)?;
+                let file = proc_file(c"self/timens_offsets")?;
+                mount::write_all(file.as_fd(), text.to_bytes())
+            }
+            Op::RootTmpfs { size } => {
+                let options = [(c"size", size.as_c_str()), (c"mode", c"0755")];
+                let root =
+                    self.file_system(c"tmpfs", options, MountAttr::NOSUID | MountAttr::NODEV)?;
+                self.attach_root(root)
+            }
+            Op::RootBind { source, attr } => {
+                let tree = self.cloned(source, true, attr)?;
+                self.attach_root(tree)
+            }
+            Op::Directory { place, mode, owner } => self.directory(place, *mode, *owner),
+            Op::Bind {
+                source,
+                place,
+                attr,
+                recursive,
+                is_new,
+            } => {
+                let tree = self.cloned(source, *recursive, attr)?;
+                let is_directory = source.identity.kind == FileKind::Directory;
+                self.attach(&tree, place, is_new.then_some(is_directory))
+            }
+            Op::Tmpfs {
+                place,
+                options,
+                attr,
+                is_new,
+            } => {
+                let options = options
+                    .iter()
+                    .map(|(key, value)| (key.as_c_str(), value.as_c_str()));
+                let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
+                self.verified(tree.as_fd(), attr)?;
+                self.attach(&tree, place, is_new.then_some(true))
+            }
+            Op::Proc {
+                place,
+                attr,
+                is_new,
+            } => {
+                let tree = self.file_system(c"proc", [], attr.set.set)?;
+                self.part.set(Part::Verify);
+                if mount::fs_magic(tree.as_fd())? != PROC_MAGIC {
+                    return Err(Errno::INVAL);
+                }
+                self.attach(&tree, place, is_new.then_some(true))
+            }
+            Op::File {
+                place,
+                mode,
+                owner,
+                contents,
+            } => self.file(place, *mode, *owner, contents),
+            Op::Symlink { place, target } => self.symlink(place, target),
+            Op::DeviceNode {
+                source,
+                place,
+                attr,
+                is_new,
+            } => {
+                let tree = self.cloned(source, false, attr)?;
+                self.attach(&tree, place, is_new.then_some(false))
+            }
+            Op::Devpts {
+                place,
+                attr,
+                is_new,
+            } => {
+                let options = [(c"mode", c"0620"), (c"ptmxmode", c"0666")];
+                let tree = self.file_system(c"devpts", options, attr.set.set)?;
+                self.attach(&tree, place, is_new.then_some(true))
+            }
+            Op::CoverFile { place, attr } => self.cover_file(place, attr),
+            Op::CoverDirectory { place, attr } => {
+                let options = [(c"size", c"4096"), (c"mode", c"0555")];
+                let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
+                self.attach(&tree, place, None)
+            }
+            Op::ReadOnlySubtree { place, attr } => {
+                let target = self.target(place)?;
+                self.part.set(Part::Make);
+                let tree = mount::open_tree_clone(target.as_fd(), true)?;
+                self.attributes(tree.as_fd(), true, attr)?;
+                self.part.set(Part::Attach);
+                mount::move_mount(tree.as_fd(), target.as_fd())
+            }
+            Op::ReadOnly { place } => {
+                let read_only = MountAttr {
+                    set: MountAttr::RDONLY,
+                    clear: 0,
+                    propagation: 0,
+                };
+                match place {
+                    Some(place) => {
+                        let target = self.target(place)?;
+                        mount::mount_setattr(target.as_fd(), false, &read_only)
+                    }
+                    None => mount::mount_setattr(self.root()?, false, &read_only),
+                }
+            }
+            Op::Pivot => self.pivot(),
+            Op::NotDumpable => ident::set_dumpable(false),
+            Op::Split => self.split(),
+            Op::Lock { flags, maps } => self.lock(*flags, maps),
+            Op::VerifyLock { target } => {
+                self.part.set(Part::Verify);
+                match mount::umount_detach(target) {
+                    Err(Errno::INVAL) => Ok(()),
+                    Err(other) => Err(other),
+                    Ok(()) => Err(Errno::PERM),
+                }
+            }
+            Op::HostName(name) => ident::sethostname(name),
+            Op::DomainName(name) => ident::setdomainname(name),
+            Op::LoopbackUp => net::loopback_up(),
+            Op::Limit { number, soft, hard } => ident::setrlimit(*number, *soft, *hard),
+            Op::KeepCapabilities => caps::set_keepcaps(true),
+            Op::SetGroups(groups) => ident::setgroups(groups),
+            Op::SetGid(gid) => ident::setresgid(*gid),
+            Op::SetUid(uid) => ident::setresuid(*uid),
+            Op::RaiseCapabilities => {
+                let sets = caps::capget()?;
+                caps::capset(&CapSets {
+                    effective: sets.permitted,
+                    ..sets
+                })
+            }
+            Op::VerifyIds { uid, gid, groups } => verify_ids(*uid, *gid, groups.as_deref()),
+            Op::Chdir(path) => {
+                mount::chdir(path)?;
+                self.part.set(Part::Verify);
+                if mount::getcwd_starts_with_slash()? {
+                    Ok(())
+                } else {
+                    Err(Errno::NOENT)
+                }
+            }
+            Op::BoundingSet { keep, last } => bounding_set(*keep, *last),
+            Op::CapabilitySets(sets) => caps::capset(sets),
+            Op::AmbientSet { keep } => ambient_set(*keep),
+            Op::SecureBits => caps::set_securebits(SECUREBITS),
+            Op::VerifyNoRoot => match ident::setresuid(0) {
+                Err(_expected) => Ok(()),
+                Ok(()) => Err(Errno::PERM),
+            },
+            Op::DieWithInit => self.die_with_parent(),
+            Op::CloseDescriptors { keep } => close_descriptors(keep),
+            Op::UnblockSignals => signal::unblock_all(),
+            Op::NoNewPrivs => caps::set_no_new_privs(),
+            Op::LandlockRuleset {
+                fs,
+                net,
+                scope,
+                size,
+            } => {
+                self.ruleset = Some(landlock::create_ruleset(*fs, *net, *scope, *size)?);
+                self.handled = *fs;
+                Ok(())
+            }
+            Op::LandlockPath { path, access } => {
+                self.part.set(Part::OpenSource);
+                let place = mount::openat2(CWD, path, OFlags::PATH, 0, STRICT)?;
+                self.part.set(Part::Attach);
+                landlock::add_path_rule(self.ruleset()?, place.as_fd(), *access)
+            }
+            Op::LandlockPort { port, access } => {
+                landlock::add_port_rule(self.ruleset()?, u64::from(*port), *access)
+            }
+            Op::LandlockStdio => self.landlock_stdio(),
+            Op::LandlockRestrict => landlock::restrict_self(self.ruleset()?, 0),
+            Op::Seccomp(program) => seccomp::install_filter(program, 0),
+            Op::Exec {
+                candidates,
+                arguments,
+                environment,
+            } => self.execute(candidates, arguments, environment),
+        }
+    }
+
+    fn root(&self) -> Result<BorrowedFd<'_>> {
+        self.root.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    }
+
+    fn ruleset(&self) -> Result<BorrowedFd<'_>> {
+        self.ruleset.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    }
+
+    /// Sets the death signal, then looks whether the parent went before it was set.
+    ///
+    /// getppid(2) cannot tell: in a new pid namespace it is 0 (pid_namespaces(7)).
+    pub(super) fn die_with_parent(&mut self) -> Result<()> {
+        ident::set_parent_death_signal(SIGKILL)?;
+        self.part.set(Part::Parent);
+        if self.hand.waits {
+            self.hand.waits = false;
+            if fd::read_byte(self.hand.release.as_fd())?.is_none() {
+                return Err(Errno::SRCH);
+            }
+        }
+        if fd::is_hung_up(self.hand.release.as_fd())? {
+            Err(Errno::SRCH)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn stdio(&self, descriptor: i32, source: &Stream) -> Result<()> {
+        match source {
+            Stream::Null => {
+                let null = self.null(OFlags::RDWR)?;
+                fd::dup_onto(null.as_fd(), descriptor)
+            }
+            Stream::Descriptor(from) => fd::dup_onto(fd::by_number(*from)?, descriptor),
+            Stream::Opened(index) => {
+                let file = self.hand.streams.get(*index).and_then(Option::as_ref);
+                fd::dup_onto(file.ok_or(Errno::BADF)?.as_fd(), descriptor)
+            }
+        }
+    }
+
+    /// Opens the host's /dev/null and makes sure that it is it (security.md A1 3).
+    fn null(&self, flags: OFlags) -> Result<OwnedFd> {
+        self.part.set(Part::OpenSource);
+        let null = mount::openat2(CWD, c"/dev/null", flags, 0, STRICT)?;
+        self.part.set(Part::Identity);
+        let found = mount::fstat_identity(null.as_fd())?;
+        let is_null = FileKind::of_mode(found.mode) == Some(FileKind::CharDevice)
+            && rustix::fs::major(found.rdev) == 1
+            && rustix::fs::minor(found.rdev) == 3;
+        if is_null { Ok(null) } else { Err(Errno::STALE) }
+    }
+
+    /// Makes a file system that is not attached anywhere yet.
+    fn file_system<'o>(
+        &self,
+        kind: &CStr,
+        options: impl IntoIterator<Item = (&'o CStr, &'o CStr)>,
+        attributes: u64,
+    ) -> Result<OwnedFd> {
+        self.part.set(Part::Make);
+        let context = mount::fsopen(kind)?;
+        for (key, value) in options {
+            mount::fsconfig_string(context.as_fd(), key, value)?;
+        }
+        mount::fsconfig_create(context.as_fd())?;
+        mount::fsmount(context.as_fd(), attributes)
+    }
+
+    /// Clones the mount of a path of the host, with its attributes set before it is attached.
+    fn cloned(&self, source: &Opened, recursive: bool, attr: &Attr) -> Result<OwnedFd> {
+        self.part.set(Part::OpenSource);
+        let found = mount::openat2(CWD, &source.path, OFlags::PATH, 0, STRICT)?;
+        self.part.set(Part::Identity);
+        let seen = mount::fstat_identity(found.as_fd())?;
+        let wanted = source.identity;
+        if (seen.dev, seen.ino, seen.mode & 0o170_000)
+            != (wanted.dev, wanted.ino, wanted.kind.mode_bits())
+        {
+            return Err(Errno::STALE);
+        }
+        self.part.set(Part::Make);
+        let tree = mount::open_tree_clone(found.as_fd(), recursive)?;
+        self.attributes(tree.as_fd(), recursive, attr)?;
+        Ok(tree)
+    }
+
+    fn attributes(&self, tree: BorrowedFd<'_>, recursive: bool, attr: &Attr) -> Result<()> {
+        self.part.set(Part::Attributes);
+        mount::mount_setattr(tree, recursive, &attr.set)?;
+        self.verified(tree, attr)
+    }
+
+    fn verified(&self, tree: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
+        self.part.set(Part::Verify);
+        if mount::mount_flags(tree)? & attr.shown == attr.shown {
+            Ok(())
+        } else {
+            Err(Errno::PERM)
+        }
+    }
+
+    /// Attaches the new root on `/`: paths of the host still resolve in the old one, because this
+    /// process's root directory stays what it was. No temporary directory is needed.
+    fn attach_root(&mut self, root: OwnedFd) -> Result<()> {
+        self.part.set(Part::Attach);
+        mount::move_mount_onto_path(root.as_fd(), c"/")?;
+        self.root = Some(root);
+        Ok(())
+    }
+
+    fn parent(&self, place: &Place) -> Result<Option<OwnedFd>> {
+        self.part.set(Part::OpenParent);
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let open =
+            |parent: &std::ffi::CString| mount::openat2(self.root()?, parent, flags, 0, INSIDE);
+        place.parent.as_ref().map(open).transpose()
+    }
+
+    fn directory(&self, place: &Place, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
+        let parent = self.parent(place)?;
+        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
+        self.part.set(Part::MakeTarget);
+        mount::mkdirat(directory, &place.name, mode)?;
+        if owner.is_some() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let made = mount::openat2(directory, &place.name, flags, 0, INSIDE)?;
+            self.own(made.as_fd(), owner)?;
+        }
+        Ok(())
+    }
+
+    fn own(&self, file: BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<()> {
+        self.part.set(Part::Owner);
+        owner.map_or(Ok(()), |(uid, gid)| mount::fchown(file, uid, gid))
+    }
+
+    fn file(
+        &self,
+        place: &Place,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        contents: &[u8],
+    ) -> Result<()> {
+        let parent = self.parent(place)?;
+        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
+        self.part.set(Part::MakeTarget);
+        let made = mount::create_file(directory, &place.name, mode)?;
+        self.part.set(Part::Write);
+        mount::write_all(made.as_fd(), contents)?;
+        self.own(made.as_fd(), owner)
+    }
+
+    fn symlink(&self, place: &Place, target: &CStr) -> Result<()> {
+        let parent = self.parent(place)?;
+        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
+        self.part.set(Part::MakeTarget);
+        match mount::symlinkat(target, directory, &place.name) {
+            // A link that is there already and says the same is what was asked for.
+            Err(Errno::EXIST) => {
+                let mut buffer = [0; 4096];
+                let length = mount::readlinkat_into(directory, &place.name, &mut buffer)?;
+                if buffer.get(..length) == Some(target.to_bytes()) {
+                    Ok(())
+                } else {
+                    Err(Errno::EXIST)
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Opens a place inside; no link may lie on the way, and none leads out (security.md A1 1).
+    fn target(&self, place: &Place) -> Result<OwnedFd> {
+        self.part.set(Part::OpenTarget);
+        mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)
+    }
+
+    /// Attaches a mount at a place; `make` says that a directory or a file is to be made for it.
+    fn attach(&self, tree: &OwnedFd, place: &Place, make: Option<bool>) -> Result<()> {
+        let Some(is_directory) = make else {
+            let target = self.target(place)?;
+            self.part.set(Part::Attach);
+            return mount::move_mount(tree.as_fd(), target.as_fd());
+        };
+        let parent = self.parent(place)?;
+        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
+        self.part.set(Part::MakeTarget);
+        let target = if is_directory {
+            mount::mkdirat(directory, &place.name, 0o755)?;
+            self.part.set(Part::OpenTarget);
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            mount::openat2(directory, &place.name, flags, 0, INSIDE)?
+        } else {
+            mount::create_file(directory, &place.name, 0o600)?
+        };
+        self.part.set(Part::Attach);
+        mount::move_mount(tree.as_fd(), target.as_fd())
+    }
+
+    fn cover_file(&self, place: &Place, attr: &Attr) -> Result<()> {
+        let null = self.null(OFlags::PATH)?;
+        self.part.set(Part::Make);
+        let tree = mount::open_tree_clone(null.as_fd(), false)?;
+        self.attributes(tree.as_fd(), false, attr)?;
+        self.attach(&tree, place, None)
+    }
+
+    /// Makes the new root the root, and the old one unreachable (security.md A3 45).
+    fn pivot(&mut self) -> Result<()> {
+        mount::fchdir(self.root()?)?;
+        self.part.set(Part::Attach);
+        mount::pivot_root_here()?;
+        // Both roots are at `/` now, the old one on top; it must not tell the host that it goes.
+        self.part.set(Part::Attributes);
+        let slave = MountAttr {
+            set: 0,
+            clear: 0,
+            propagation: MountAttr::SLAVE,
+        };
+        mount::mount_setattr_at(CWD, c".", true, &slave)?;
+        self.part.set(Part::Whole);
+        mount::detach_here()?;
+        mount::chdir(c"/")?;
+        self.part.set(Part::Verify);
+        self.root = None;
+        if mount::getcwd_starts_with_slash()? {
+            Ok(())
+        } else {
+            Err(Errno::NOENT)
+        }
+    }
+
+    /// Starts the process that becomes the command; this one becomes init.
+    fn split(&mut self) -> Result<()> {
+        let asks = |op: &Op| {
+            matches!(
+                op,
+                Op::Lock {
+                    maps: MapTexts {
+                        writer: MapWriter::Outside,
+                        ..
+                    },
+                    ..
+                }
+            )
+        };
+        let pipes = match self.image.ops.iter().any(asks) {
+            true => Some((fd::pipe_cloexec()?, fd::pipe_cloexec()?)),
+            false => None,
+        };
+        match spawn::fork_in_child()? {
+            None => {
+                self.is_payload = true;
+                if let Some(((_, ask), (answer, _))) = pipes {
+                    self.lock = Some((ask, answer));
+                }
+                // A session and a process group of its own, so that what init passes on to the
+                // group does not come back to init.
+                ident::setsid()
+            }
+            Some(payload) => {
+                let ends = pipes.map(|((asked, _), (_, reply))| (asked, reply));
+                init::run(self, payload, ends)
+            }
+        }
+    }
+
+    /// Enters the namespaces in which every mount made so far is locked (mount_namespaces(7)
+    /// "Restrictions on mount namespaces").
+    fn lock(&mut self, flags: u64, maps: &MapTexts) -> Result<()> {
+        ident::unshare(flags)?;
+        match (maps.writer, self.lock.take()) {
+            (MapWriter::Outside, Some((ask, answer))) => {
+                fd::write_byte(ask.as_fd(), 1)?;
+                if fd::read_byte(answer.as_fd())? == Some(1) {
+                    Ok(())
+                } else {
+                    Err(Errno::SRCH)
+                }
+            }
+            (MapWriter::Outside, None) => Err(Errno::BADF),
+            (MapWriter::Itself, _) => {
+                // A process that is not dumpable does not own its files in /proc.
+                ident::set_dumpable(true)?;
+                map_own_ids(maps)?;
+                ident::set_dumpable(false)
+            }
+        }
+    }
+
+    /// Lets the standard streams be opened again through /dev/stdin and the like, with the rights
+    /// that the descriptors have and no others.
+    fn landlock_stdio(&self) -> Result<()> {
+        for number in 0..3 {
+            let stream = fd::by_number(number)?;
+            let kind = FileKind::of_mode(mount::fstat_identity(stream)?.mode);
+            let flags = fd::open_flags(stream)?;
+            // Pipes and sockets are no files to Landlock.
+            let is_file = matches!(kind, Some(FileKind::File | FileKind::CharDevice));
+            if !is_file || flags.contains(OFlags::PATH) {
+                continue;
+            }
+            let mode = flags & OFlags::RWMODE;
+            let mut access = 0;
+            if mode == OFlags::RDONLY || mode == OFlags::RDWR {
+                access |= rights::READ_FILE;
+            }
+            if mode == OFlags::WRONLY || mode == OFlags::RDWR {
+                access |= rights::WRITE_FILE | rights::TRUNCATE;
+            }
+            if kind == Some(FileKind::CharDevice) {
+                access |= rights::IOCTL_DEV;
+            }
+            landlock::add_path_rule(self.ruleset()?, stream, access & self.handled)?;
+        }
+        Ok(())
+    }
+
+    /// Tries the places where the command may be, as execvp(3) does.
+    fn execute(
+        &mut self,
+        candidates: &[std::ffi::CString],
+        arguments: &PointerArray,
+        environment: &PointerArray,
+    ) -> Result<()> {
+        let mut denied = None;
+        for (number, path) in candidates.iter().enumerate() {
+            let errno = spawn::execve(path, arguments, environment);
+            self.detail = u32::try_from(number).unwrap_or(u32::MAX);
+            match errno {
+                // The kernel answers ENOENT also where the program is there and its loader is not.
+                Errno::NOENT if mount::access_exists(path).unwrap_or(false) => {
+                    self.part.set(Part::Interpreter);
+                    return Err(errno);
+                }
+                Errno::NOENT | Errno::NOTDIR => {}
+                Errno::ACCESS => denied = denied.or(Some(self.detail)),
+                other => return Err(other),
+            }
+        }
+        match denied {
+            Some(detail) => {
+                self.detail = detail;
+                Err(Errno::ACCESS)
+            }
+            None => Err(Errno::NOENT),
+        }
+    }
+}
+
+/// How sources and rules are opened: planning followed the links, so one that is met now was put
+/// there since.
+const STRICT: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
+/// How places inside the new root are opened.
+const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
+
+/// Opens a file of /proc for writing, and makes sure that it is one (security.md A1 5).
+pub(super) fn proc_file(path: &CStr) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let proc = mount::openat2(CWD, c"/proc", flags, 0, STRICT)?;
+    if mount::fs_magic(proc.as_fd())? != PROC_MAGIC {
+        return Err(Errno::INVAL);
+    }
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    mount::openat2(proc.as_fd(), path, OFlags::WRONLY, 0, inside)
+}
+
+/// Maps the own ids alone. setgroups(2) is denied before the group map is written: else dropping
+/// a group could give access (CVE-2014-8989, user_namespaces(7)).
+fn map_own_ids(maps: &MapTexts) -> Result<()> {
+    mount::write_all(proc_file(c"self/setgroups")?.as_fd(), b"deny")?;
+    mount::write_all(proc_file(c"self/uid_map")?.as_fd(), maps.users.to_bytes())?;
+    mount::write_all(proc_file(c"self/gid_map")?.as_fd(), maps.groups.to_bytes())
+}
+
+fn verify_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
+    let same = ident::resuid()? == (uid, uid, uid)
+        && ident::resgid()? == (gid, gid, gid)
+        && groups.map_or(Ok(true), ident::groups_equal)?;
+    if same { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// Drops every capability from the bounding set that is not kept, those that a kernel newer than
+/// the plan knows included.
+pub(super) fn bounding_set(keep: u64, last: u32) -> Result<()> {
+    for number in 0..64 {
+        if number <= last && keep >> number & 1 == 1 {
+            continue;
+        }
+        match caps::bounding_drop(number) {
+            Err(Errno::INVAL) if number > last => return Ok(()),
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn ambient_set(keep: u64) -> Result<()> {
+    caps::ambient_clear()?;
+    (0..64)
+        .filter(|number| keep >> number & 1 == 1)
+        .try_for_each(caps::ambient_raise)
+}
+
+fn close_descriptors(keep: &[i32]) -> Result<()> {
+    fd::close_range_cloexec(3)?;
+    keep.iter()
+        .try_for_each(|number| fd::clear_cloexec(fd::by_number(*number)?))
+}

@@ -1,0 +1,355 @@
+//! Finds the words for a step that did not succeed: what was tried, why the kernel refused, which
+//! line of which profile asked for it, and what to do.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::report::{Failure, Part};
+use super::sys::describe;
+use crate::diag::{Code, Diagnostic, printable_os};
+use crate::facts::{Facts, FileKind};
+use crate::plan::{Action, Attributes, MountOption, Namespace, Phase, Plan, Text};
+
+const ENOENT: i32 = 2;
+const E2BIG: i32 = 7;
+const ENOEXEC: i32 = 8;
+const EACCES: i32 = 13;
+const EPERM: i32 = 1;
+const EROFS: i32 = 30;
+const ELOOP: i32 = 40;
+const EMFILE: i32 = 24;
+const ENOSPC: i32 = 28;
+
+/// Returns what is said about a failure, and sbx's exit status for it: 126 and 127 as a shell has
+/// them, 125 for everything else.
+pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic, u8) {
+    let Some(step) = plan.steps.get(failure.step) else {
+        return (
+            Diagnostic::error(
+                Code::SetupFailed,
+                "a step that the plan does not have failed",
+            ),
+            125,
+        );
+    };
+    if let (
+        Action::Exec {
+            candidates,
+            arguments,
+            ..
+        },
+        false,
+    ) = (&step.action, failure.part == Part::Killed)
+    {
+        return exec(failure, plan, candidates, arguments, facts);
+    }
+    let reason = match failure.part {
+        Part::Killed => format!("killed by signal {}", failure.errno),
+        Part::Parent => "the supervisor is gone".to_owned(),
+        _ => describe(failure.errno),
+    };
+    let phase = step.action.phase();
+    let mut diagnostic = Diagnostic::error(
+        Code::SetupFailed,
+        format!("cannot {}: {reason}", step.action),
+    )
+    .at(step.origin)
+    .with_note(format!(
+        "phase `{}`, step {} of {}, {}{}",
+        phase.name(),
+        failure.step + 1,
+        plan.steps.len(),
+        failure.actor.name(),
+        part_words(failure.part)
+    ));
+    for line in help(failure, &step.action) {
+        diagnostic = diagnostic.help(line);
+    }
+    (diagnostic, 125)
+}
+
+fn part_words(part: Part) -> &'static str {
+    match part {
+        Part::Whole | Part::Killed => "",
+        Part::OpenSource => ", opening the source",
+        Part::Identity => ", looking whether the source is what planning saw",
+        Part::Make => ", making the mount",
+        Part::Attributes => ", setting the mount's attributes",
+        Part::Verify => ", verifying",
+        Part::OpenParent => ", opening the directory it is to be in",
+        Part::MakeTarget => ", making the target",
+        Part::OpenTarget => ", opening the target",
+        Part::Attach => ", attaching",
+        Part::Write => ", writing",
+        Part::Owner => ", setting the owner",
+        Part::Parent => ", looking for the parent",
+        Part::Interpreter => ", looking for the interpreter",
+    }
+}
+
+/// What this errno means here, and what to do about it.
+fn help(failure: &Failure, action: &Action) -> Vec<String> {
+    let errno = failure.errno;
+    match (action, failure.part, errno) {
+        (Action::Spawn { namespaces }, _, _) => {
+            let first = namespaces.first().copied().unwrap_or(Namespace::User);
+            let (cause, remedy) = crate::host::why_no_namespace(first, errno);
+            vec![format!("know the cause: {cause}"), remedy, "run `sbx doctor` to see what works here".to_owned()]
+        }
+        (_, Part::Identity, _) => {
+            vec!["start again: the path was changed while sbx was starting".to_owned()]
+        }
+        (_, Part::OpenSource | Part::OpenTarget | Part::OpenParent, ELOOP) => {
+            vec!["look for a link that was put on this path while sbx was starting, and remove it".to_owned()]
+        }
+        (Action::Proc { .. }, Part::Make, EPERM) => vec![
+            "if this is a container, give it a /proc without covers: the kernel lets nobody make one that shows more".to_owned(),
+            "remove \"proc\" from `auto-mount` in [root] to do without".to_owned(),
+        ],
+        (_, Part::Verify, _) if action.phase() == Phase::Root => {
+            vec!["remove the option that the mount below does not have: options that the host locked are never cleared".to_owned()]
+        }
+        (_, Part::OpenSource, EACCES) => {
+            vec!["give the caller the right to reach it, or remove it from the profile".to_owned()]
+        }
+        (Action::MapIds { .. }, _, EPERM) => vec![
+            "look whether a filter or a container keeps this process from mapping ids; `sbx doctor` tries it".to_owned(),
+        ],
+        (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES) => vec![
+            "make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]".to_owned(),
+        ],
+        (Action::LandlockPath { .. }, _, EMFILE) => {
+            vec!["raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set".to_owned()]
+        }
+        (Action::CloseDescriptors { .. }, Part::OpenSource, _) => vec![
+            format!("open descriptor {} before starting sbx, or remove it from `keep-fds`", failure.detail),
+        ],
+        (Action::OpenStdio { .. }, _, _) => {
+            vec!["name a file that the caller may open, in a directory that is there".to_owned()]
+        }
+        (Action::Tmpfs { .. } | Action::File { .. } | Action::Directory { .. }, _, ENOSPC) => {
+            vec!["raise `size` of the tmpfs it is in".to_owned()]
+        }
+        (_, Part::Killed, _) => {
+            vec!["look into the kernel's log for who sent the signal: the OOM killer, or a filter around sbx".to_owned()]
+        }
+        _ => vec!["run `sbx doctor` to see what works here".to_owned()],
+    }
+}
+
+/// A command that was not executed.
+fn exec(
+    failure: &Failure,
+    plan: &Plan,
+    candidates: &[Text],
+    arguments: &[Text],
+    facts: &dyn Facts,
+) -> (Diagnostic, u8) {
+    let origin = plan
+        .steps
+        .last()
+        .map_or(crate::diag::Origin::DEFAULT, |step| step.origin);
+    let name = arguments
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let detail = usize::try_from(failure.detail).unwrap_or(usize::MAX);
+    let tried = candidates
+        .get(detail)
+        .map_or(Path::new(""), |text| text.as_path());
+    let shown = printable_os(tried);
+    let told = |code, text: String| Diagnostic::error(code, text).at(origin);
+    match (failure.part, failure.errno) {
+        (Part::Interpreter, _) => {
+            let diagnostic = told(
+                Code::CommandNotFound,
+                format!("cannot execute {shown}: what it is run by is not there"),
+            );
+            (interpreter(diagnostic, tried), 127)
+        }
+        (_, ENOENT) => (
+            not_found(
+                told(Code::CommandNotFound, format!("command `{name}` not found")),
+                &name,
+                candidates,
+                facts,
+            ),
+            127,
+        ),
+        (_, EACCES) => {
+            let text = format!("cannot execute {shown}: {}", describe(EACCES));
+            (
+                not_executable(told(Code::CommandNotExecutable, text), tried, plan, facts),
+                126,
+            )
+        }
+        (_, ENOEXEC) => {
+            let text = format!("cannot execute {shown}: {}", describe(ENOEXEC));
+            let diagnostic = told(Code::CommandNotExecutable, text)
+                .help("make it a program of this machine, or a script that begins with `#!`");
+            (diagnostic, 126)
+        }
+        (_, E2BIG) => {
+            let size: usize = arguments.iter().map(|text| text.0.len() + 1).sum();
+            let text = format!("cannot execute {shown}: {}", describe(E2BIG));
+            let diagnostic = told(Code::CommandNotExecutable, text)
+                .with_note(format!("the arguments alone have {size} bytes; the limit is a quarter of `stack` in [limits], and 128 KiB for each"))
+                .help("pass fewer arguments, or raise `stack` in [limits]");
+            (diagnostic, 126)
+        }
+        (_, errno) => {
+            let text = format!("cannot execute {shown}: {}", describe(errno));
+            (told(Code::CommandNotExecutable, text), 126)
+        }
+    }
+}
+
+fn not_found(
+    mut diagnostic: Diagnostic,
+    name: &str,
+    candidates: &[Text],
+    facts: &dyn Facts,
+) -> Diagnostic {
+    let inside: Vec<String> = candidates
+        .iter()
+        .map(|text| printable_os(text.as_path().parent().unwrap_or(Path::new("/"))))
+        .collect();
+    if !name.contains('/') {
+        diagnostic = diagnostic.with_note(format!("searched inside in {}", inside.join(":")));
+    }
+    let path = facts.env(OsStr::new("PATH")).unwrap_or_default();
+    let elsewhere = path
+        .as_bytes()
+        .split(|byte| *byte == b':')
+        .map(|part| Path::new(OsStr::from_bytes(part)).join(name));
+    let here = candidates.iter().map(|text| text.as_path().to_owned());
+    let on_host = here
+        .chain(elsewhere)
+        .find(|path| path.is_absolute() && facts.file(path).is_some());
+    match on_host {
+        Some(path) => {
+            let shown = printable_os(&path);
+            let diagnostic = diagnostic.with_note(format!(
+                "it is at {shown} on the host, which cannot be seen inside"
+            ));
+            let diagnostic = diagnostic.help(format!(
+                "add \"{shown}\" to `read` in [files], or write `--read {shown}`"
+            ));
+            if inside
+                .iter()
+                .any(|directory| Path::new(directory) == path.parent().unwrap_or(Path::new("/")))
+            {
+                diagnostic
+            } else {
+                diagnostic.help(format!("name the command by its path, `{shown}`: its directory is not in the PATH inside"))
+            }
+        }
+        None => diagnostic.help("install it on the host, or name it by its path"),
+    }
+}
+
+fn not_executable(
+    diagnostic: Diagnostic,
+    tried: &Path,
+    plan: &Plan,
+    facts: &dyn Facts,
+) -> Diagnostic {
+    let shown = printable_os(tried);
+    let holds = |action: &Action| -> Option<(PathBuf, bool)> {
+        let (target, attributes): (&Text, &Attributes) = match action {
+            Action::Bind {
+                target, attributes, ..
+            }
+            | Action::Tmpfs {
+                target, attributes, ..
+            } => (target, attributes),
+            _ => return None,
+        };
+        let above = tried.starts_with(target.as_path());
+        above.then(|| {
+            (
+                target.as_path().to_owned(),
+                attributes.has(MountOption::Noexec),
+            )
+        })
+    };
+    let nearest = plan
+        .steps
+        .iter()
+        .filter_map(|step| holds(&step.action))
+        .max_by_key(|(path, _)| path.components().count());
+    if facts
+        .file(tried)
+        .is_some_and(|fact| fact.kind == FileKind::Directory)
+    {
+        return diagnostic.help("name a program: this is a directory");
+    }
+    match nearest {
+        Some((path, true)) => {
+            let above = printable_os(path);
+            diagnostic
+                .with_note(format!("{above} is not executable inside"))
+                .help(format!(
+                    "add \"{above}\" or \"{shown}\" to `exec` in [files], or write `--exec {shown}`"
+                ))
+        }
+        _ => diagnostic.help(format!("make it executable: chmod +x {shown}")),
+    }
+}
+
+/// Names the interpreter of a script or the loader of a program, and the rule that would show it.
+fn interpreter(diagnostic: Diagnostic, program: &Path) -> Diagnostic {
+    match needed_by(program) {
+        Some(path) => {
+            let shown = printable_os(&path);
+            diagnostic
+                .with_note(format!("it needs {shown}"))
+                .help(format!(
+                    "add \"{shown}\" to `read` in [files] if the host has it, else install it"
+                ))
+        }
+        None => diagnostic
+            .help("look at its first line, or with `readelf -l` at the interpreter it asks for"),
+    }
+}
+
+/// Reads the first line of a script, or PT_INTERP of an ELF program (elf(5)).
+fn needed_by(program: &Path) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    std::fs::File::open(program)
+        .ok()?
+        .take(64 * 1024)
+        .read_to_end(&mut head)
+        .ok()?;
+    if let Some(line) = head.strip_prefix(b"#!") {
+        let line = line.split(|byte| *byte == b'\n').next()?;
+        let word = line
+            .split(|byte| byte.is_ascii_whitespace())
+            .find(|word| !word.is_empty())?;
+        return Some(PathBuf::from(OsStr::from_bytes(word)));
+    }
+    let number = |at: usize, length: usize| -> Option<usize> {
+        let bytes = head.get(at..at.checked_add(length)?)?;
+        bytes.iter().rev().try_fold(0_usize, |sum, byte| {
+            sum.checked_mul(256)?.checked_add(usize::from(*byte))
+        })
+    };
+    // 64-bit little-endian: e_phoff at 32, e_phentsize at 54, e_phnum at 56.
+    if head.get(..6)? != b"\x7fELF\x02\x01" {
+        return None;
+    }
+    let (offset, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for index in 0..count {
+        let header = offset.checked_add(index.checked_mul(size)?)?;
+        if number(header, 4)? == 3 {
+            let (start, length) = (number(header + 8, 8)?, number(header + 32, 8)?);
+            let text = head.get(start..start.checked_add(length)?)?;
+            return Some(PathBuf::from(OsStr::from_bytes(
+                text.split(|byte| *byte == 0).next()?,
+            )));
+        }
+    }
+    None
+}

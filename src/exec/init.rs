@@ -1,0 +1,270 @@
+//! Process 1 of the sandbox after it started the command: it holds nothing, passes signals on,
+//! reaps, and ends with the command.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, OFlags, ResolveFlags};
+
+use super::child::{Child, bounding_set, proc_file};
+use super::image::{MapTexts, Op};
+use super::report::Part;
+use super::supervisor::Verdict;
+use super::sys::caps::CapSets;
+use super::sys::signal::SigInfo;
+use super::sys::spawn::WaitStatus;
+use super::sys::{Errno, Result, caps, fd, ident, mount, signal, spawn};
+use crate::plan::{Actor, MapWriter};
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGQUIT: i32 = 3;
+const SIGUSR1: i32 = 10;
+const SIGUSR2: i32 = 12;
+const SIGTERM: i32 = 15;
+const SIGCHLD: i32 = 17;
+const SIGCONT: i32 = 18;
+const SIGWINCH: i32 = 28;
+
+/// The flag of a process that never executed a program (PF_FORKNOEXEC, `flags` of proc_pid_stat(5)).
+const NEVER_EXECUTED: u64 = 0x40;
+
+/// Does what process 1 owes the command, then waits for it.
+pub(super) fn run(child: &mut Child<'_>, payload: i32, ask: Option<(OwnedFd, OwnedFd)>) -> ! {
+    if let Some((asked, reply)) = ask {
+        // Where a map cannot be written the command finds the pipe closed and reports its step.
+        let _ignored = serve_maps(child, payload, &asked, &reply);
+    }
+    let found = child
+        .image
+        .ops
+        .iter()
+        .enumerate()
+        .find_map(|(step, op)| match op {
+            Op::Init {
+                uid,
+                gid,
+                groups,
+                wait_for_all,
+            } => Some((step, *uid, *gid, groups.as_deref(), *wait_for_all)),
+            _ => None,
+        });
+    let Some((step, uid, gid, groups, wait_for_all)) = found else {
+        spawn::exit_now(125)
+    };
+    let result = match child.hooks.ask(step) {
+        Verdict::Go => hold_nothing(child, uid, gid, groups),
+        Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
+        Verdict::Skip => Ok(()),
+    };
+    match result {
+        Ok(()) => child.progress.done(step),
+        Err(errno) => child.fail(step, Actor::Init, errno),
+    }
+    // The report pipe must close with the command's exec: nothing is left open here, the caller's
+    // streams included.
+    if fd::close_range(0, u32::MAX).is_err() {
+        spawn::exit_now(125);
+    }
+    reap(child, payload, wait_for_all)
+}
+
+/// Writes the id maps of the command's own user namespace once it asks for them: that takes
+/// CAP_SETUID in the outer one, which only this process still has.
+fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd) -> Result<()> {
+    let wanted = |op: &&Op| {
+        matches!(
+            op,
+            Op::Lock {
+                maps: MapTexts {
+                    writer: MapWriter::Outside,
+                    ..
+                },
+                ..
+            }
+        )
+    };
+    let Some(Op::Lock { maps, .. }) = child.image.ops.iter().find(wanted) else {
+        return Ok(());
+    };
+    if fd::read_byte(asked.as_fd())? != Some(1) {
+        return Ok(());
+    }
+    let mut path = PidPath::new(payload);
+    mount::write_all(
+        proc_file(path.with(b"/uid_map")?)?.as_fd(),
+        maps.users.to_bytes(),
+    )?;
+    mount::write_all(
+        proc_file(path.with(b"/gid_map")?)?.as_fd(),
+        maps.groups.to_bytes(),
+    )?;
+    fd::write_byte(reply.as_fd(), 1)
+}
+
+/// Gives up every right: ids of the command, no capability, nothing to gain.
+fn hold_nothing(child: &mut Child<'_>, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
+    child.part.set(Part::Whole);
+    ident::set_name(c"sbx-init")?;
+    bounding_set(0, 0)?;
+    if let Some(groups) = groups {
+        ident::setgroups(groups)?;
+        ident::setresgid(gid)?;
+        ident::setresuid(uid)?;
+    }
+    caps::capset(&CapSets {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+    })?;
+    caps::set_no_new_privs()?;
+    child.part.set(Part::Verify);
+    if ident::is_dumpable()? {
+        return Err(Errno::PERM);
+    }
+    // Changing ids cleared the death signal (PR_SET_PDEATHSIG of prctl(2)).
+    child.die_with_parent()
+}
+
+/// Waits for the command, and for all others where that is wanted; passes signals on meanwhile.
+fn reap(child: &Child<'_>, payload: i32, wait_for_all: bool) -> ! {
+    let mut ended = false;
+    loop {
+        match spawn::peek_any() {
+            Ok(Some(pid)) => {
+                let executed = pid != payload || has_executed(pid).unwrap_or(true);
+                if let Ok(Some((_, status))) = spawn::wait_pid(pid, false)
+                    && pid == payload
+                {
+                    child.progress.end(status, executed);
+                    ended = true;
+                    if !wait_for_all {
+                        leave(child);
+                    }
+                }
+                continue;
+            }
+            Err(Errno::CHILD) if ended => leave(child),
+            Ok(None) | Err(_) => {}
+        }
+        match signal::wait_signal(None) {
+            Ok(SigInfo { signo: SIGCHLD, .. }) | Err(_) => {}
+            Ok(info) => pass_on(info.signo, payload),
+        }
+    }
+}
+
+/// Ends, and with it every process of the sandbox (pid_namespaces(7)).
+fn leave(child: &Child<'_>) -> ! {
+    match child.progress.ended() {
+        Some((WaitStatus::Exited(code), _)) => spawn::exit_now(code),
+        Some((WaitStatus::Signaled(number), _)) => spawn::exit_now(128 + number),
+        None => spawn::exit_now(125),
+    }
+}
+
+/// Passes a signal on: what a terminal sends goes to the whole process group, the rest to the
+/// command alone.
+pub(super) fn pass_on(number: i32, payload: i32) {
+    let target = match number {
+        SIGHUP | SIGINT | SIGQUIT | SIGCONT | SIGWINCH => -payload,
+        SIGTERM | SIGUSR1 | SIGUSR2 => payload,
+        _ => return,
+    };
+    // The command may have ended in between; then there is nobody to tell.
+    let _ignored = spawn::kill(target, number);
+}
+
+/// Says whether a process that ended ever executed a program.
+fn has_executed(pid: i32) -> Result<bool> {
+    let mut path = PidPath::new(pid);
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let proc = mount::openat2(CWD, c"/proc", flags, 0, ResolveFlags::NO_SYMLINKS)?;
+    let file = mount::openat2(
+        proc.as_fd(),
+        path.with(b"/stat")?,
+        OFlags::RDONLY,
+        0,
+        inside,
+    )?;
+    let mut buffer = [0; 512];
+    let length = rustix::io::read(&file, &mut buffer)?;
+    let text = buffer.get(..length).unwrap_or_default();
+    // The name in brackets may hold anything; fields are counted from behind it.
+    let after = text
+        .iter()
+        .rposition(|byte| *byte == b')')
+        .and_then(|at| text.get(at + 2..));
+    let flags = after
+        .unwrap_or_default()
+        .split(|byte| *byte == b' ')
+        .nth(6)
+        .unwrap_or_default();
+    let number = |sum: u64, byte: &u8| {
+        sum.wrapping_mul(10)
+            .wrapping_add(u64::from(byte.wrapping_sub(b'0')))
+    };
+    Ok(flags.iter().fold(0, number) & NEVER_EXECUTED == 0)
+}
+
+/// A path below /proc of a process, made without allocating.
+struct PidPath {
+    digits: [u8; 11],
+    start: usize,
+    buffer: [u8; 32],
+}
+
+impl PidPath {
+    fn new(pid: i32) -> Self {
+        let mut digits = [b'0'; 11];
+        let mut start = digits.len();
+        let mut rest = pid.unsigned_abs();
+        for (at, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            start = at;
+            if rest == 0 {
+                break;
+            }
+        }
+        Self {
+            digits,
+            start,
+            buffer: [0; 32],
+        }
+    }
+
+    fn with(&mut self, name: &[u8]) -> Result<&std::ffi::CStr> {
+        let digits = self.digits.get(self.start..).unwrap_or_default();
+        let bytes = digits.iter().chain(name).chain(std::iter::once(&0));
+        if digits.len() + name.len() + 1 > self.buffer.len() {
+            return Err(Errno::NAMETOOLONG);
+        }
+        self.buffer
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        std::ffi::CStr::from_bytes_until_nul(&self.buffer).map_err(|_no_nul| Errno::INVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_process_is_made_without_allocating() {
+        assert_eq!(
+            PidPath::new(2)
+                .with(b"/uid_map")
+                .map(|p| p.to_bytes().to_vec()),
+            Ok(b"2/uid_map".to_vec())
+        );
+        assert_eq!(
+            PidPath::new(40_321)
+                .with(b"/stat")
+                .map(|p| p.to_bytes().to_vec()),
+            Ok(b"40321/stat".to_vec())
+        );
+    }
+}

@@ -1,0 +1,31 @@
+//! Carries a plan out.
+//!
+//! The supervisor does what needs the caller's rights, starts the child and waits; the child
+//! walks an array of operations that are ready to be done, and answers with numbers; the
+//! supervisor finds the words. Rules for code between clone and exec: architecture.md section 6.
+#![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod child;
+mod explain;
+mod image;
+mod init;
+mod report;
+mod supervisor;
+pub(crate) mod sys;
+
+pub use explain::explain;
+pub use report::{Failure, Part};
+pub use supervisor::{Hooks, Manner, Run, Verdict, run};
+pub use sys::alloc::Bump;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command ended by itself.
+    Exited(i32),
+    /// A signal ended the command.
+    Signaled(i32),
+    /// A step did not succeed, and the command was not executed.
+    Failed(Failure),
+}

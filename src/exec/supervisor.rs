@@ -1,0 +1,478 @@
+//! The process that the caller started: it does what needs the caller's rights, starts the child,
+//! passes signals on, and says how it ended.
+
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{CWD, OFlags, ResolveFlags};
+
+use super::Outcome;
+use super::child::{self, Hand};
+use super::image::{Image, MapTexts, Op};
+use super::init;
+use super::report::{Failure, Part, Progress, RECORD};
+use super::sys::caps::CapSets;
+use super::sys::spawn::{Forked, WaitStatus};
+use super::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
+use crate::capability;
+use crate::plan::{Actor, MapWriter, Plan};
+
+/// What a test does with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is carried out.
+    Go,
+    /// It fails with an errno without being tried.
+    Fail(i32),
+    /// It is left out.
+    Skip,
+}
+
+/// Hooks for tests; the tool itself has none.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    /// Asked before each step; it may also stop the process there.
+    pub before: Option<fn(usize) -> Verdict>,
+    /// Called first of all in the child.
+    pub in_child: Option<fn()>,
+}
+
+impl Hooks {
+    pub(super) fn ask(&self, step: usize) -> Verdict {
+        self.before.map_or(Verdict::Go, |before| before(step))
+    }
+}
+
+/// What is said about a run besides its outcome.
+#[derive(Debug)]
+pub struct Run {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which steps of the plan were carried out.
+    pub done: Vec<bool>,
+}
+
+/// How the supervisor behaves while the command runs.
+pub struct Manner<'m> {
+    /// Milliseconds from the first ending signal to the kill; nothing: no kill follows.
+    pub kill_grace_ms: Option<u64>,
+    /// Called once the command was executed, with the steps that were carried out.
+    pub executed: &'m mut dyn FnMut(&[bool]),
+}
+
+impl std::fmt::Debug for Manner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manner")
+            .field("kill_grace_ms", &self.kill_grace_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Carries a plan out and waits for the command.
+///
+/// The process must have one thread only: a child that is cloned from a process with more could
+/// wait forever for a lock that another thread held.
+pub fn run(plan: &Plan, manner: &mut Manner<'_>, hooks: &Hooks) -> Run {
+    let steps = plan.steps.len();
+    let nothing = |failure: Failure| Run {
+        outcome: Outcome::Failed(failure),
+        done: vec![false; steps],
+    };
+    let image = match Image::build(plan) {
+        Ok(image) => image,
+        Err(unready) => {
+            return nothing(Failure::new(
+                unready.step,
+                Actor::Supervisor,
+                Part::Whole,
+                Errno::INVAL,
+            ));
+        }
+    };
+    let progress = match Progress::new(steps) {
+        Ok(progress) => progress,
+        Err(errno) => return nothing(Failure::new(0, Actor::Supervisor, Part::Make, errno)),
+    };
+    let supervisor = Supervisor {
+        image: &image,
+        progress: &progress,
+        hooks,
+    };
+    let outcome = match supervisor.start() {
+        Ok(running) => supervisor.wait(running, manner),
+        Err(failure) => Outcome::Failed(failure),
+    };
+    Run {
+        outcome,
+        done: progress.all_done(),
+    }
+}
+
+struct Supervisor<'i> {
+    image: &'i Image,
+    progress: &'i Progress,
+    hooks: &'i Hooks,
+}
+
+/// A child that is on its way.
+struct Running {
+    pidfd: OwnedFd,
+    pid: i32,
+    report: OwnedFd,
+    signals: OwnedFd,
+    /// Its hang-up tells the child that this process is gone.
+    release: OwnedFd,
+    has_init: bool,
+}
+
+/// What the supervisor has opened for its child.
+#[derive(Default)]
+struct Prepared {
+    streams: [Option<OwnedFd>; 3],
+}
+
+impl Supervisor<'_> {
+    /// Carries out the supervisor's steps.
+    fn start(&self) -> std::result::Result<Running, Failure> {
+        let mut prepared = Prepared::default();
+        let mut running: Option<Running> = None;
+        self.descriptors_are_open()?;
+        for (step, op) in self.image.ops.iter().enumerate() {
+            if self.image.actors.get(step) != Some(&Actor::Supervisor) {
+                continue;
+            }
+            let result = match self.hooks.ask(step) {
+                Verdict::Go => self.perform(op, &mut prepared, &mut running),
+                Verdict::Fail(errno) => Err((Part::Whole, Errno::from_raw_os_error(errno))),
+                Verdict::Skip => continue,
+            };
+            match result {
+                Ok(()) => self.progress.done(step),
+                Err((part, errno)) => {
+                    // Where it is gone already there is nothing left to end.
+                    let _ignored = running.as_ref().map_or(Ok(()), end);
+                    return Err(Failure::new(step, Actor::Supervisor, part, errno));
+                }
+            }
+        }
+        let spawn = self
+            .image
+            .ops
+            .iter()
+            .position(|op| matches!(op, Op::Spawn { .. }))
+            .unwrap_or(0);
+        let failed = |errno| Failure::new(spawn, Actor::Supervisor, Part::Whole, errno);
+        let running = running.ok_or_else(|| failed(Errno::INVAL))?;
+        // From here on the child may change ids and execute the command.
+        fd::write_byte(running.release.as_fd(), 1).map_err(failed)?;
+        Ok(running)
+    }
+
+    /// Descriptors that the profile wants kept must be open before sbx opens any of its own.
+    fn descriptors_are_open(&self) -> std::result::Result<(), Failure> {
+        for (step, op) in self.image.ops.iter().enumerate() {
+            let numbers = match op {
+                Op::CloseDescriptors { keep } => keep.as_slice(),
+                _ => continue,
+            };
+            for number in numbers {
+                if let Err(errno) = fd::by_number(*number) {
+                    let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
+                    return Err(Failure {
+                        detail: number.cast_unsigned(),
+                        ..failure
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn perform(
+        &self,
+        op: &Op,
+        prepared: &mut Prepared,
+        running: &mut Option<Running>,
+    ) -> std::result::Result<(), (Part, Errno)> {
+        let whole = |errno| (Part::Whole, errno);
+        match op {
+            Op::OverwriteStrings => argv::overwrite_process_strings(crate::NAME.as_bytes())
+                .map(|_bytes| ())
+                .map_err(whole),
+            Op::OpenStdio { descriptor, path } => {
+                let flags = match descriptor {
+                    0 => OFlags::RDONLY,
+                    _ => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+                };
+                let no_magic = ResolveFlags::NO_MAGICLINKS;
+                let file = mount::openat2(CWD, path, flags, 0o666, no_magic)
+                    .map_err(|errno| (Part::OpenSource, errno))?;
+                if let Some(slot) = prepared.streams.get_mut(*descriptor) {
+                    *slot = Some(file);
+                }
+                Ok(())
+            }
+            Op::Spawn { flags } => {
+                *running = Some(self.spawn(*flags, prepared).map_err(whole)?);
+                Ok(())
+            }
+            Op::MapIds(maps) => {
+                let pid = running
+                    .as_ref()
+                    .map(|running| running.pid)
+                    .ok_or(whole(Errno::SRCH))?;
+                map_ids_of(pid, maps).map_err(|errno| (Part::Write, errno))
+            }
+            Op::DropSupervisorRights => drop_rights().map_err(whole),
+            _ => Ok(()),
+        }
+    }
+
+    fn spawn(&self, flags: u64, prepared: &mut Prepared) -> Result<Running> {
+        let (report, report_end) = fd::pipe_cloexec()?;
+        let (release_end, release) = fd::pipe_cloexec()?;
+        let old_mask = signal::block_all()?;
+        let waits = self
+            .image
+            .ops
+            .iter()
+            .zip(&self.image.actors)
+            .any(|(op, actor)| *actor == Actor::Supervisor && matches!(op, Op::MapIds(_)));
+        match spawn::clone_process(flags) {
+            Ok(Forked::Child) => {
+                drop(report);
+                drop(release);
+                let streams = std::mem::take(&mut prepared.streams);
+                let hand = Hand {
+                    report: report_end,
+                    release: release_end,
+                    streams,
+                    waits,
+                };
+                child::run(self.image, self.progress, self.hooks, hand)
+            }
+            Ok(Forked::Parent { pidfd, pid }) => {
+                drop(report_end);
+                let has_init = self.image.ops.iter().any(|op| matches!(op, Op::Split));
+                let signals = signal::signalfd_all()?;
+                Ok(Running {
+                    pidfd,
+                    pid,
+                    report,
+                    signals,
+                    release,
+                    has_init,
+                })
+            }
+            Err(errno) => {
+                signal::restore(old_mask)?;
+                Err(errno)
+            }
+        }
+    }
+
+    /// Waits for the command, passing signals on.
+    fn wait(&self, running: Running, manner: &mut Manner<'_>) -> Outcome {
+        let mut record = Record::default();
+        let mut reporting = true;
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            let [report, signals, ended] = match ready(
+                &running,
+                reporting,
+                kill_at.map(|at| at.saturating_duration_since(Instant::now())),
+            ) {
+                Ok(ready) => ready,
+                Err(_interrupted) => continue,
+            };
+            if reporting && report && record.read(running.report.as_fd()) {
+                reporting = false;
+                if record.failure().is_none() && !ended {
+                    (manner.executed)(&self.progress.all_done());
+                    let_go_of_streams();
+                }
+            }
+            if signals {
+                while let Ok(Some(info)) = signal::read_signal(running.signals.as_fd()) {
+                    self.pass_on(&running, info.signo);
+                    if is_ending(info.signo) && kill_at.is_none() {
+                        let grace = manner.kill_grace_ms.map(Duration::from_millis);
+                        kill_at = grace.map(|grace| Instant::now() + grace);
+                    }
+                }
+            }
+            if ended {
+                return self.outcome(&running, &mut record, reporting);
+            }
+            if kill_at.is_some_and(|at| at <= Instant::now()) {
+                kill_at = None;
+                // It may have ended in between; the next round sees that.
+                let _ignored = spawn::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
+            }
+        }
+    }
+
+    /// Passes a signal to init, which passes it on; without an init, to the command itself.
+    fn pass_on(&self, running: &Running, number: i32) {
+        if running.has_init {
+            // It may have ended in between; the next round sees that.
+            let _ignored = spawn::pidfd_send_signal(running.pidfd.as_fd(), number);
+        } else if number != SIGCHLD {
+            init::pass_on(number, running.pid);
+        }
+    }
+
+    fn outcome(&self, running: &Running, record: &mut Record, reporting: bool) -> Outcome {
+        if reporting {
+            record.read(running.report.as_fd());
+        }
+        let status = spawn::wait_pidfd(running.pidfd.as_fd());
+        if let Some(failure) = record.failure() {
+            return Outcome::Failed(failure);
+        }
+        let last = self.image.ops.len().saturating_sub(1);
+        let killed = |step: usize, number: i32| {
+            let actor = self.image.actors.get(step).copied().unwrap_or(Actor::Child);
+            Outcome::Failed(Failure {
+                step,
+                actor,
+                part: Part::Killed,
+                errno: number,
+                detail: 0,
+            })
+        };
+        let reached = self.progress.running().unwrap_or(0);
+        match (self.progress.ended(), status) {
+            (Some((WaitStatus::Exited(code), true)), _) => Outcome::Exited(code),
+            (Some((WaitStatus::Signaled(number), true)), _) => Outcome::Signaled(number),
+            (Some((WaitStatus::Signaled(number), false)), _) => killed(reached, number),
+            (Some((WaitStatus::Exited(_), false)), _) => killed(reached, SIGKILL),
+            (None, Ok(WaitStatus::Signaled(number))) if running.has_init || reached < last => {
+                // Init died, and the command with it: killed from outside, or before the command.
+                if reached < last {
+                    killed(reached, number)
+                } else {
+                    Outcome::Signaled(number)
+                }
+            }
+            (None, Ok(WaitStatus::Signaled(number))) => Outcome::Signaled(number),
+            (None, Ok(WaitStatus::Exited(code))) if !running.has_init && reached == last => {
+                Outcome::Exited(code)
+            }
+            (None, Ok(WaitStatus::Exited(_)) | Err(_)) => killed(reached, SIGKILL),
+        }
+    }
+}
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGQUIT: i32 = 3;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+const SIGCHLD: i32 = 17;
+
+fn is_ending(number: i32) -> bool {
+    [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number)
+}
+
+/// Ends a child whose set-up cannot go on, and waits until it is gone.
+fn end(running: &Running) -> Result<()> {
+    spawn::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL)?;
+    spawn::wait_pidfd(running.pidfd.as_fd()).map(|_status| ())
+}
+
+/// Closes the copies of the caller's standard input and output that only the command needs now: a
+/// reader of its output shall see the end when the command closes it.
+fn let_go_of_streams() {
+    for number in [0, 1] {
+        // Where /dev/null cannot be opened, the copies stay open: a matter of comfort alone.
+        if let Ok(null) = mount::openat2(CWD, c"/dev/null", OFlags::RDWR, 0, ResolveFlags::empty())
+        {
+            let _ignored = fd::dup_onto(null.as_fd(), number);
+        }
+    }
+}
+
+/// Waits until something is to be done: the report pipe, a signal, the end of the child.
+fn ready(running: &Running, reporting: bool, timeout: Option<Duration>) -> Result<[bool; 3]> {
+    let mut polled = [
+        PollFd::new(&running.signals, PollFlags::IN),
+        PollFd::new(&running.pidfd, PollFlags::IN),
+        PollFd::new(&running.report, PollFlags::IN),
+    ];
+    let timeout = timeout.map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    });
+    let used = if reporting { 3 } else { 2 };
+    let polled = polled.get_mut(..used).ok_or(Errno::INVAL)?;
+    rustix::event::poll(polled, timeout.as_ref())?;
+    let is_ready = |at: usize| polled.get(at).is_some_and(|one| !one.revents().is_empty());
+    Ok([is_ready(2), is_ready(0), is_ready(1)])
+}
+
+/// What came over the report pipe.
+#[derive(Default)]
+struct Record {
+    bytes: [u8; RECORD],
+    length: usize,
+}
+
+impl Record {
+    /// Reads what there is; returns whether the pipe is closed or the record whole.
+    fn read(&mut self, report: BorrowedFd<'_>) -> bool {
+        while let Some(rest) = self
+            .bytes
+            .get_mut(self.length..)
+            .filter(|rest| !rest.is_empty())
+        {
+            match rustix::io::read(report, rest) {
+                Ok(0) => return true,
+                Ok(length) => self.length += length,
+                Err(Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        if self.length == RECORD {
+            Failure::decode(&self.bytes)
+        } else {
+            None
+        }
+    }
+}
+
+/// Writes the id maps of the child. Its number cannot mean another process: it is not waited for
+/// before it ended (security.md A1 20).
+fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
+    debug_assert!(
+        maps.writer == MapWriter::Outside,
+        "a map of the own id is written by the child"
+    );
+    let file = |name: &str| {
+        let mut path = String::new();
+        // Writing to a string cannot fail.
+        let _ignored = write!(path, "{pid}/{name}");
+        child::proc_file(&std::ffi::CString::new(path).map_err(|_nul| Errno::INVAL)?)
+    };
+    mount::write_all(file("uid_map")?.as_fd(), maps.users.to_bytes())?;
+    mount::write_all(file("gid_map")?.as_fd(), maps.groups.to_bytes())
+}
+
+/// Gives up every right that waiting does not need; CAP_KILL passes signals to another user's
+/// process.
+fn drop_rights() -> Result<()> {
+    let kill = caps::capget()?.permitted & capability::KILL;
+    caps::capset(&CapSets {
+        effective: kill,
+        permitted: kill,
+        inheritable: 0,
+    })?;
+    caps::set_no_new_privs()?;
+    ident::set_dumpable(false)
+}

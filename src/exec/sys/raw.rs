@@ -1,0 +1,49 @@
+//! Turns what `libc::syscall`, prctl(2) and nix answer into `Result`.
+
+use super::{Errno, Result};
+
+/// Returns the value of a raw system call, or errno when it answered a negative number.
+///
+/// errno(3): libc's `syscall` stores the code in this thread's errno, which nothing has touched since.
+pub(super) fn check(value: libc::c_long) -> Result<libc::c_long> {
+    if value < 0 {
+        Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw()))
+    } else {
+        Ok(value)
+    }
+}
+
+/// Returns the nix error as ours; both hold the kernel's number.
+pub(super) fn from_nix(error: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(error as i32)
+}
+
+/// Makes a prctl(2) call whose arguments are all plain integers.
+///
+/// The caller must pass an operation that reads no pointer; that is why this stays inside the folder.
+pub(super) fn prctl_integers(operation: libc::c_int, value: libc::c_ulong) -> Result<libc::c_int> {
+    const NONE: libc::c_ulong = 0;
+    // SAFETY: no argument is a pointer for the operations this folder passes (PR_GET_SECUREBITS), so the kernel
+    // reads and writes no memory of ours; unused arguments are zero, as prctl(2) asks.
+    let answer = unsafe { libc::prctl(operation, value, NONE, NONE, NONE) };
+    check(libc::c_long::from(answer)).map(|_| answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_answer_becomes_the_errno() {
+        let bad = rustix::io::fcntl_getfd(dead_fd());
+        assert_eq!(bad.map_err(Errno::raw_os_error), Err(libc::EBADF));
+        nix::errno::Errno::set_raw(libc::ENOTDIR);
+        assert_eq!(check(-1), Err(Errno::NOTDIR));
+        assert_eq!(check(7), Ok(7));
+    }
+
+    fn dead_fd() -> std::os::fd::BorrowedFd<'static> {
+        // SAFETY: number 1_000_000 is above any open descriptor of the test, so nothing is borrowed from an owner.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(1_000_000) }
+    }
+}

@@ -1,0 +1,469 @@
+//! `[files]`: what the command can see and do, by path.
+//!
+//! Rules do not depend on their order inside a layer. Between paths the longer one wins; for one
+//! and the same path the verb of the highest layer wins, and inside one layer the more
+//! restrictive. Mounts and Landlock are both derived from what is found here.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
+use crate::facts::{Facts, FileFact, FileKind};
+use crate::feature::{groups, root};
+use crate::path::{self, Pattern, Variables};
+use crate::schema::{choice_leaf, section};
+use crate::value::{List, Slot};
+
+/// What becomes of the home directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// Fresh and empty, gone afterwards.
+    Private,
+    /// The host's, readable.
+    HostRead,
+    /// The host's, writable.
+    Host,
+    /// Not there.
+    None,
+}
+
+choice_leaf!(Home, "\"private\", \"host-read\", \"host\" or \"none\"",
+    ["private" => Private, "host-read" => HostRead, "host" => Host, "none" => None], reserved ["persist"]);
+
+section! {
+    /// The section as it was written.
+    pub struct Spec = "files", reserved ["mask", "protect", "persist", "args"] {
+        /// Paths to read and execute. `?` in front: optional; `@name`: a named group.
+        read: List<Pattern> = "read",
+        /// Paths to read and write, not to execute.
+        write: List<Pattern> = "write",
+        /// Makes paths of other rules, and what lies below them, executable; grants nothing itself.
+        exec: List<Pattern> = "exec",
+        /// Paths that are not there: a directory reads empty, a file cannot be opened.
+        hide: List<Pattern> = "hide",
+        /// Directories that are fresh and empty, gone afterwards.
+        private: List<Pattern> = "private",
+        /// What becomes of the home directory. Default: "private".
+        home: Slot<Home> = "home",
+    }
+}
+
+/// What a rule lets the command do; the order is from the least to the most restrictive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the keys of the section")]
+pub enum Verb {
+    Write,
+    Private,
+    Read,
+    Hide,
+}
+
+impl Verb {
+    /// Returns the key that asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Private => "private",
+            Self::Read => "read",
+            Self::Hide => "hide",
+        }
+    }
+}
+
+/// The rule in force at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// What may be done.
+    pub verb: Verb,
+    /// What lies there on the host; nothing where it is missing.
+    pub fact: Option<FileFact>,
+    /// Whether it is the private home, which only its user may enter.
+    pub is_home: bool,
+    /// Where it was asked for.
+    pub origin: Origin,
+    rank: usize,
+}
+
+/// A link on the way to a path of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What it says.
+    pub target: PathBuf,
+    /// The rule that led over it.
+    pub origin: Origin,
+    owner: u32,
+}
+
+/// All rules in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// By path, with no link in it.
+    pub intents: BTreeMap<PathBuf, Intent>,
+    /// Links that lead to them.
+    pub links: BTreeMap<PathBuf, Link>,
+    /// Paths below which files may be executed.
+    pub exec: Vec<(PathBuf, Origin)>,
+}
+
+/// What rules are read against.
+pub struct Context<'a> {
+    /// The host.
+    pub facts: &'a dyn Facts,
+    /// Values of `$NAME`.
+    pub variables: &'a dyn Variables,
+    /// Place of an origin's layer in the order of layers.
+    pub rank: &'a dyn Fn(Origin) -> usize,
+    /// Home directory of the command's user.
+    pub home: &'a Path,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// Returns the one path that a pattern stands for.
+    ///
+    /// # Errors
+    /// The reason, in words: an unset variable, a glob where a single path is needed.
+    pub fn path(&self, pattern: &Pattern) -> Result<PathBuf, String> {
+        if let Some(literal) = self.literal(pattern) {
+            return Ok(literal);
+        }
+        let text = self.expanded(pattern)?;
+        if path::is_glob(&text) {
+            return Err("a single path is needed, not a glob".to_owned());
+        }
+        let path = path::unescape(&text);
+        if path.is_absolute() {
+            Ok(path::normal(&path))
+        } else {
+            Err("it is not absolute".to_owned())
+        }
+    }
+
+    /// A path of the command line that exists as it was written is taken literally.
+    fn literal(&self, pattern: &Pattern) -> Option<PathBuf> {
+        let path = self.facts.caller().cwd.join(&pattern.text);
+        let is_literal = pattern.is_argument && self.facts.file(&path).is_some();
+        is_literal.then(|| path::normal(&path))
+    }
+
+    fn expanded(&self, pattern: &Pattern) -> Result<OsString, String> {
+        let text = path::expand(&pattern.text, self.variables)?;
+        if pattern.is_argument && !Path::new(&text).is_absolute() {
+            return Ok(self.facts.caller().cwd.join(text).into_os_string());
+        }
+        Ok(text)
+    }
+
+    fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, String> {
+        if pattern.is_argument || !path::is_glob(&self.expanded(pattern)?) {
+            return self.path(pattern).map(|path| vec![path]);
+        }
+        path::glob(&self.expanded(pattern)?, self.facts)
+    }
+}
+
+/// Finds out what the rules come to on this host.
+pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut Sink) -> Rule {
+    let mut found = Finder {
+        rule: Rule::default(),
+        context,
+        sink,
+    };
+    if root.kind == root::Kind::System {
+        found.system(root.origin);
+    }
+    found.home(spec, root);
+    if let Some(origin) = root.mounts_tmp {
+        let at = origin.implied_by("`[root] auto-mount`");
+        found.grant(Path::new("/tmp"), Verb::Private, at, false);
+    }
+    for (verb, list) in [
+        (Verb::Write, &spec.write),
+        (Verb::Private, &spec.private),
+        (Verb::Read, &spec.read),
+        (Verb::Hide, &spec.hide),
+    ] {
+        found.list(list, verb.name(), &mut |found, path, origin, optional| {
+            found.grant(path, verb, origin, optional);
+        });
+    }
+    found.list(&spec.exec, "exec", &mut |found, path, origin, _| {
+        if let Ok(real) = found.follow(path, origin) {
+            found.rule.exec.push((real.0, origin));
+        }
+    });
+    found.distrust_links();
+    found.rule
+}
+
+struct Finder<'a> {
+    rule: Rule,
+    context: &'a Context<'a>,
+    sink: &'a mut Sink,
+}
+
+type Each<'e> = dyn FnMut(&mut Finder<'_>, &Path, Origin, bool) + 'e;
+
+impl Finder<'_> {
+    /// What `kind = "system"` shows of the host.
+    fn system(&mut self, root: Origin) {
+        let origin = root.implied_by("`[root] kind = \"system\"`");
+        for path in [
+            "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+        ] {
+            self.grant(Path::new(path), Verb::Read, origin, path != "/usr");
+        }
+        for path in groups::members("etc-minimal").unwrap_or_default() {
+            self.grant(Path::new(path), Verb::Read, origin, true);
+        }
+    }
+
+    fn home(&mut self, spec: &Spec, root: &root::Rule) {
+        let home = spec.home.or(Home::Private);
+        let at = home.origin.implied_by("`[files] home`");
+        let path = self.context.home.to_owned();
+        if path == Path::new("/") || !path.is_absolute() {
+            return;
+        }
+        let verb = match home.value {
+            Home::None => return,
+            Home::Private => Verb::Private,
+            Home::HostRead => Verb::Read,
+            Home::Host => Verb::Write,
+        };
+        // A root directory has homes of its own or none: there, nothing is implied.
+        if home.origin.is_default() && root.kind != root::Kind::System {
+            let inside = root
+                .database()
+                .join(path.strip_prefix("/").unwrap_or(&path));
+            if root.kind == root::Kind::Empty || self.context.facts.file(&inside).is_none() {
+                return;
+            }
+        }
+        self.grant(&path, verb, at, false);
+        let real = self.follow(&path, at).map_or(path, |(real, _)| real);
+        if let Some(intent) = self.rule.intents.get_mut(&real) {
+            intent.is_home = true;
+        }
+    }
+
+    fn list(&mut self, list: &List<Pattern>, key: &str, each: &mut Each<'_>) {
+        let folded = list.fold();
+        for unmatched in folded.unmatched {
+            let known: Vec<String> = folded
+                .items
+                .iter()
+                .map(|item| item.value.to_string())
+                .collect();
+            self.sink.push(
+                Diagnostic::warning(
+                    Code::NoEffect,
+                    format!(
+                        "`{}` is not in `{key}`: nothing is removed",
+                        unmatched.value
+                    ),
+                )
+                .at(unmatched.origin)
+                .suggest(
+                    &unmatched.value.to_string(),
+                    known.iter().map(String::as_str),
+                ),
+            );
+        }
+        for item in folded.items {
+            let Some(group) = item.value.group() else {
+                self.pattern(item.value, item.origin, item.value.is_optional, each);
+                continue;
+            };
+            let Some(members) = groups::members(group) else {
+                let known = groups::GROUPS.map(|(name, _)| name);
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::UnknownNamedGroup,
+                        format!("unknown group of files `@{group}`"),
+                    )
+                    .at(item.origin)
+                    .suggest(group, known)
+                    .with_note(format!("expected one of @{}", known.join(", @"))),
+                );
+                continue;
+            };
+            for member in members {
+                self.pattern(&Pattern::new(member), item.origin, true, each);
+            }
+        }
+    }
+
+    fn pattern(&mut self, pattern: &Pattern, origin: Origin, optional: bool, each: &mut Each<'_>) {
+        match self.context.paths(pattern) {
+            Ok(paths) if paths.is_empty() && !optional => self.sink.push(
+                Diagnostic::error(Code::MissingPath, format!("`{pattern}` matches nothing"))
+                    .at(origin)
+                    .help(format!("write `?{pattern}` if it may be missing")),
+            ),
+            Ok(paths) => {
+                for path in paths {
+                    each(self, &path, origin, optional);
+                }
+            }
+            Err(why) => self.sink.push(
+                Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}"))
+                    .at(origin)
+                    .help("write an absolute path, `~`, or `${NAME:-default}`"),
+            ),
+        }
+    }
+
+    /// Follows a path to its end, noting the links on the way.
+    fn follow(
+        &mut self,
+        path: &Path,
+        origin: Origin,
+    ) -> Result<(PathBuf, Option<FileFact>), String> {
+        let facts = self.context.facts;
+        let mut next = path.to_owned();
+        for _ in 0..40 {
+            let found = path::resolve(&next, Path::new("/"), facts)?;
+            let is_link = found
+                .fact
+                .as_ref()
+                .is_some_and(|fact| fact.kind == FileKind::Link);
+            for link in found.links.iter().chain(is_link.then_some(&found.path)) {
+                if let Some(FileFact {
+                    link: Some(target),
+                    uid,
+                    ..
+                }) = facts.file(link)
+                {
+                    let known = Link {
+                        target,
+                        origin,
+                        owner: uid,
+                    };
+                    self.rule.links.entry(link.clone()).or_insert(known);
+                }
+            }
+            match found.fact.as_ref().and_then(|fact| fact.link.clone()) {
+                Some(target) => next = path::link_target(&found.path, &target),
+                None => return Ok((found.path, found.fact)),
+            }
+        }
+        Err("goes through more than 40 links".to_owned())
+    }
+
+    fn grant(&mut self, path: &Path, verb: Verb, origin: Origin, optional: bool) {
+        let shown = printable_os(path);
+        let (real, fact) = match self.follow(path, origin) {
+            Ok(found) => found,
+            Err(why) => {
+                self.sink
+                    .push(Diagnostic::error(Code::BadPath, format!("`{shown}` {why}")).at(origin));
+                return;
+            }
+        };
+        if real == Path::new("/") {
+            self.sink.push(
+                Diagnostic::error(
+                    Code::BadPath,
+                    format!(
+                        "`{}` of `/` as a whole is not in this version of sbx",
+                        verb.name()
+                    ),
+                )
+                .at(origin)
+                .help("name the directories that are needed"),
+            );
+            return;
+        }
+        if fact.is_none() && verb != Verb::Private {
+            if !optional && !(verb == Verb::Hide && !self.is_shown(&real)) {
+                self.sink.push(
+                    Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there"))
+                        .at(origin)
+                        .help(format!(
+                            "create it, or write `?{shown}` if it may be missing"
+                        )),
+                );
+            }
+            return;
+        }
+        let is_directory = fact
+            .as_ref()
+            .is_none_or(|fact| fact.kind == FileKind::Directory);
+        if verb == Verb::Private && !is_directory {
+            self.sink.push(
+                Diagnostic::error(
+                    Code::BadPath,
+                    format!("`private` needs a directory; `{shown}` is a file"),
+                )
+                .at(origin)
+                .help("name its directory, or use `hide`"),
+            );
+            return;
+        }
+        let rank = (self.context.rank)(origin);
+        let new = Intent {
+            verb,
+            fact,
+            is_home: false,
+            origin,
+            rank,
+        };
+        let wins = |old: &Intent| (rank, verb) > (old.rank, old.verb);
+        let implied = |old: &Intent| old.origin.via.is_some() && new.origin.via.is_none();
+        match self.rule.intents.get(&real) {
+            Some(old) if !wins(old) && !implied(old) => {}
+            _ => {
+                self.rule.intents.insert(real, new);
+            }
+        }
+    }
+
+    fn is_shown(&self, path: &Path) -> bool {
+        let above = path
+            .ancestors()
+            .find_map(|above| self.rule.intents.get(above));
+        above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
+    }
+
+    /// Refuses links that the command, or a stranger, could have planted (security.md A1 8, 9).
+    fn distrust_links(&mut self) {
+        let caller = self.context.facts.caller().uid;
+        for (path, link) in &self.rule.links {
+            let above = path
+                .ancestors()
+                .skip(1)
+                .find_map(|dir| self.rule.intents.get(dir));
+            let writable = above.filter(|intent| intent.verb == Verb::Write);
+            let is_strange = link.owner != 0 && link.owner != caller;
+            if writable.is_none() && !is_strange {
+                continue;
+            }
+            let target = printable_os(path::link_target(path, &link.target));
+            let mut diagnostic = Diagnostic::error(
+                Code::BadPath,
+                format!(
+                    "`{}` is a link that must not be followed",
+                    printable_os(path)
+                ),
+            )
+            .label(link.origin, "this rule leads over it")
+            .help(format!("name what it leads to: `{target}`"));
+            diagnostic = match writable {
+                Some(intent) => diagnostic
+                    .label(intent.origin, "the command can write here")
+                    .with_note("the command could make it lead anywhere before the next start"),
+                None => diagnostic.with_note(format!("it belongs to user {}", link.owner)),
+            };
+            self.sink.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! `[[mount]]`: single mounts, where a list of paths is not precise enough.
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::facts::Facts;
+use crate::path::{self, Pattern};
+use crate::plan::{MountOption, SourceIdentity};
+use crate::schema::{Field, Key, Leaf, Reader, Section, Shown, Value, choice_leaf, section};
+use crate::value::{ByteSize, List, Mode, Slot, Sourced, Table};
+
+/// What is mounted or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the host's tree.
+    Bind,
+    /// An empty file system in memory.
+    Tmpfs,
+    /// A new proc.
+    Proc,
+    /// A file with given contents.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+}
+
+choice_leaf!(Kind, "\"bind\", \"tmpfs\", \"proc\", \"file\", \"dir\" or \"symlink\"",
+    ["bind" => Bind, "tmpfs" => Tmpfs, "proc" => Proc, "file" => File, "dir" => Dir, "symlink" => Symlink],
+    reserved ["overlay", "sysfs", "devpts", "mqueue"]);
+
+/// An option of a mount as it is written: one that is set, or the opposite of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of mount(8)")]
+pub enum OptionName {
+    Ro,
+    Rw,
+    Nosuid,
+    Nodev,
+    Noexec,
+    Exec,
+    Noatime,
+    Nodiratime,
+    Nosymfollow,
+}
+
+choice_leaf!(OptionName, "a mount option",
+    ["ro" => Ro, "rw" => Rw, "nosuid" => Nosuid, "nodev" => Nodev, "noexec" => Noexec, "exec" => Exec,
+     "noatime" => Noatime, "nodiratime" => Nodiratime, "nosymfollow" => Nosymfollow],
+    reserved ["suid", "dev"]);
+
+section! {
+    /// One mount as it was written.
+    pub struct Spec = "mount", reserved [] {
+        /// What is mounted or made.
+        kind: Slot<Kind> = "kind",
+        /// What a bind shows: a path of the host.
+        from: Slot<Pattern> = "from",
+        /// Where it is inside.
+        to: Slot<Pattern> = "to",
+        /// Options: ro (the default of a bind) or rw, noexec or exec, noatime, nodiratime, nosymfollow; nosuid and nodev always hold.
+        options: List<OptionName> = "options",
+        /// Size of a tmpfs. Default: "512M".
+        size: Slot<ByteSize> = "size",
+        /// Number of files a tmpfs can have. Default: the kernel's.
+        inodes: Slot<u32> = "inodes",
+        /// Permission bits of a tmpfs, file or directory. Default: 0755, and 0644 for a file.
+        mode: Slot<Mode> = "mode",
+        /// Contents of a file.
+        contents: Slot<String> = "contents",
+        /// What a symbolic link says.
+        target: Slot<String> = "target",
+    }
+}
+
+/// All `[[mount]]` of a profile, by destination: an upper layer's replaces a lower one's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounts {
+    /// Mounts by the text of `to`.
+    pub table: Table<Spec>,
+}
+
+impl Mounts {
+    /// The keys of one mount.
+    pub const KEYS: &'static [Key] = Spec::KEYS;
+
+    /// Reads the array of tables.
+    pub fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
+        let mut seen: Vec<(String, Origin)> = Vec::new();
+        reader.tables(value, |reader, origin| {
+            let mut spec = Spec::default();
+            spec.read(reader);
+            let Some(to) = spec.to.get() else {
+                reader.sink.push(
+                    Diagnostic::error(Code::BadValue, "a mount needs `to`")
+                        .at(origin)
+                        .help("write where it is to be, such as `to = \"/data\"`"),
+                );
+                return;
+            };
+            let key = to.value.to_string();
+            if let Some((_, first)) = seen.iter().find(|(earlier, _)| *earlier == key) {
+                reader.sink.push(
+                    Diagnostic::error(Code::Duplicate, format!("two mounts on `{key}`"))
+                        .label(to.origin, "second one")
+                        .label(*first, "first one")
+                        .help("remove one of them"),
+                );
+                return;
+            }
+            seen.push((key.clone(), to.origin));
+            let origin = to.origin;
+            self.table.set(key, spec, origin);
+        });
+    }
+
+    /// Puts the upper layer's mounts on top.
+    pub fn merge(&mut self, upper: Self) {
+        self.table.merge(upper.table);
+    }
+
+    /// Returns each mount's keys with their values, the mount's destination in front.
+    pub fn show(&self) -> Vec<(String, Vec<Shown>)> {
+        let line = |(to, slot): (&str, &Slot<Spec>)| {
+            let top = slot.get()?;
+            let mut out = Vec::new();
+            for (key, shown) in top.value.show() {
+                for mut one in shown {
+                    one.key = Some(key.to_owned());
+                    one.replaced = slot
+                        .replaced()
+                        .iter()
+                        .map(|old| (to.to_owned(), old.origin))
+                        .collect();
+                    out.push(one);
+                }
+            }
+            Some((to.to_owned(), out))
+        };
+        self.table.slots().filter_map(line).collect()
+    }
+}
+
+/// What a mount comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the section")]
+pub enum Rule {
+    Bind {
+        source: PathBuf,
+        identity: SourceIdentity,
+        options: Vec<MountOption>,
+    },
+    Tmpfs {
+        size: u64,
+        inodes: Option<u64>,
+        mode: u32,
+        options: Vec<MountOption>,
+    },
+    Proc,
+    File {
+        contents: String,
+        mode: u32,
+    },
+    Directory {
+        mode: u32,
+    },
+    Symlink {
+        target: String,
+    },
+}
+
+/// Size of a tmpfs for which none is given, in bytes.
+pub const DEFAULT_TMPFS: u64 = 512 << 20;
+
+/// Decides each mount: where it is, and what.
+pub fn resolve(
+    mounts: &Mounts,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Vec<(PathBuf, Sourced<Rule>)> {
+    let mut out = Vec::new();
+    for (key, entry) in mounts.table.iter() {
+        let (spec, origin) = (&entry.value, entry.origin);
+        let Some(to) = spec.to.get() else { continue };
+        let path = match expand(&to.value) {
+            Ok(path) if path != Path::new("/") => path,
+            Ok(_) => {
+                sink.push(
+                    Diagnostic::error(Code::BadPath, "a mount cannot be on `/`")
+                        .at(to.origin)
+                        .help("write [root] to say what the tree starts from"),
+                );
+                continue;
+            }
+            Err(why) => {
+                sink.push(
+                    Diagnostic::error(Code::UnknownVariable, format!("`{key}`: {why}"))
+                        .at(to.origin),
+                );
+                continue;
+            }
+        };
+        if let Some(rule) = one(spec, origin, expand, facts, sink) {
+            out.push((path, Sourced::new(rule, origin)));
+        }
+    }
+    out
+}
+
+fn one(
+    spec: &Spec,
+    origin: Origin,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Option<Rule> {
+    let Some(kind) = spec.kind.get() else {
+        sink.push(
+            Diagnostic::error(Code::BadValue, "a mount needs `kind`")
+                .at(origin)
+                .with_note(format!("expected {}", Kind::EXPECTS)),
+        );
+        return None;
+    };
+    let needed: &[&str] = match kind.value {
+        Kind::Bind => &["from"],
+        Kind::File => &["contents"],
+        Kind::Symlink => &["target"],
+        Kind::Tmpfs | Kind::Proc | Kind::Dir => &[],
+    };
+    let allowed: &[&str] = match kind.value {
+        Kind::Bind => &["options"],
+        Kind::Tmpfs => &["options", "size", "inodes", "mode"],
+        Kind::File | Kind::Dir => &["mode"],
+        Kind::Proc | Kind::Symlink => &[],
+    };
+    let written = spec.show();
+    for key in needed
+        .iter()
+        .filter(|key| !written.iter().any(|(found, _)| found == *key))
+    {
+        sink.push(
+            Diagnostic::error(
+                Code::BadValue,
+                format!("a {} needs `{key}`", kind.value.name()),
+            )
+            .at(kind.origin),
+        );
+    }
+    for (key, shown) in &written {
+        let known = ["kind", "to"].contains(key) || needed.contains(key) || allowed.contains(key);
+        if let (false, Some(first)) = (known, shown.first()) {
+            sink.push(
+                Diagnostic::error(
+                    Code::Conflict,
+                    format!("`{key}` has no meaning for a {}", kind.value.name()),
+                )
+                .at(first.origin)
+                .help(format!("remove `{key}`")),
+            );
+        }
+    }
+    let mode = |default| spec.mode.or(Mode(default)).value.0;
+    Some(match kind.value {
+        Kind::Bind => {
+            let (source, identity) = source(spec.from.get()?, expand, facts, sink)?;
+            Rule::Bind {
+                source,
+                identity,
+                options: options(&spec.options, true, sink),
+            }
+        }
+        Kind::Tmpfs => Rule::Tmpfs {
+            size: spec.size.or(ByteSize(DEFAULT_TMPFS)).value.0,
+            inodes: spec.inodes.get().map(|n| u64::from(n.value)),
+            mode: mode(0o755),
+            options: options(&spec.options, false, sink),
+        },
+        Kind::Proc => Rule::Proc,
+        Kind::File => Rule::File {
+            contents: spec.contents.get()?.value.clone(),
+            mode: mode(0o644),
+        },
+        Kind::Dir => Rule::Directory { mode: mode(0o755) },
+        Kind::Symlink => Rule::Symlink {
+            target: spec.target.get()?.value.clone(),
+        },
+    })
+}
+
+/// Finds what a bind shows; nothing where it is missing and may be.
+fn source(
+    from: &Sourced<Pattern>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Option<(PathBuf, SourceIdentity)> {
+    let mut refuse = |code, why: String, help: String| {
+        sink.push(Diagnostic::error(code, why).at(from.origin).help(help));
+        None
+    };
+    let path = match expand(&from.value) {
+        Ok(path) => path,
+        Err(why) => {
+            let help = "write an absolute path".to_owned();
+            return refuse(
+                Code::UnknownVariable,
+                format!("`{}`: {why}", from.value),
+                help,
+            );
+        }
+    };
+    match path::follow(&path, facts) {
+        Ok((source, Some(fact))) => Some((
+            source,
+            SourceIdentity {
+                dev: fact.dev,
+                ino: fact.ino,
+                kind: fact.kind,
+            },
+        )),
+        Ok((_, None)) if from.value.is_optional => None,
+        Ok((_, None)) => {
+            let help = format!("create it, or write `?{}` if it may be missing", from.value);
+            refuse(
+                Code::MissingPath,
+                format!("`{}` is not there", from.value),
+                help,
+            )
+        }
+        Err(why) => refuse(
+            Code::BadPath,
+            format!("`{}` {why}", from.value),
+            "name what it leads to".to_owned(),
+        ),
+    }
+}
+
+/// Returns the options that are set: nosuid and nodev always; noexec unless the mount is read-only
+/// or says `exec`.
+fn options(list: &List<OptionName>, ro_by_default: bool, sink: &mut Sink) -> Vec<MountOption> {
+    let items = list.items();
+    let said = |name| {
+        items
+            .iter()
+            .find(|item| *item.value == name)
+            .map(|item| item.origin)
+    };
+    for (one, other) in [
+        (OptionName::Ro, OptionName::Rw),
+        (OptionName::Noexec, OptionName::Exec),
+    ] {
+        if let (Some(first), Some(second)) = (said(one), said(other)) {
+            let text = format!("`{}` and `{}` cannot both hold", one.name(), other.name());
+            sink.push(
+                Diagnostic::error(Code::Conflict, text)
+                    .at(second)
+                    .label(first, "the other one"),
+            );
+        }
+    }
+    let is_ro = said(OptionName::Ro).is_some() || (ro_by_default && said(OptionName::Rw).is_none());
+    let is_noexec =
+        said(OptionName::Noexec).is_some() || (!is_ro && said(OptionName::Exec).is_none());
+    let mut set = vec![MountOption::Nosuid, MountOption::Nodev];
+    set.extend(is_ro.then_some(MountOption::Ro));
+    set.extend(is_noexec.then_some(MountOption::Noexec));
+    set.extend(said(OptionName::Noatime).map(|_| MountOption::Noatime));
+    set.extend(said(OptionName::Nodiratime).map(|_| MountOption::Nodiratime));
+    set.extend(said(OptionName::Nosymfollow).map(|_| MountOption::Nosymfollow));
+    set
+}
+
+/// Lets `--set mount=[…]` and the manual treat mounts as one key.
+impl Field for Mounts {
+    const EXPECTS: &'static str = "an array of tables";
+
+    fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
+        Self::read(self, value, reader);
+    }
+
+    fn merge(&mut self, upper: Self) {
+        Self::merge(self, upper);
+    }
+
+    fn show(&self) -> Vec<Shown> {
+        Self::show(self)
+            .into_iter()
+            .flat_map(|(_, shown)| shown)
+            .collect()
+    }
+}

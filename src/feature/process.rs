@@ -1,0 +1,209 @@
+//! `[process]`: working directory, streams, descriptors, and how the run ends.
+
+use std::path::PathBuf;
+
+use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::facts::Facts;
+use crate::path::Pattern;
+use crate::plan::{Action, Builder, StdSource};
+use crate::schema::{Leaf, Reader, Value, section, toml_string};
+use crate::value::{List, Millis, Mode, Slot};
+
+/// Where a standard stream comes from, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stream {
+    /// The caller's, as it is.
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// A descriptor that the caller passed: `"fd:5"`; for stderr also `"stdout"`.
+    Descriptor(u32),
+    /// A file of the host.
+    File(Pattern),
+}
+
+impl Stream {
+    /// Parses what a profile writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "inherit" => Some(Self::Inherit),
+            "null" => Some(Self::Null),
+            "stdout" => Some(Self::Descriptor(1)),
+            _ => match text.strip_prefix("fd:") {
+                Some(number) => number.parse().ok().map(Self::Descriptor),
+                None => text
+                    .starts_with(['/', '~', '$'])
+                    .then(|| Self::File(Pattern::new(text))),
+            },
+        }
+    }
+}
+
+impl Leaf for Stream {
+    const EXPECTS: &'static str = "\"inherit\", \"null\", \"stdout\", \"fd:N\" or a path";
+
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let text = String::read(value, reader)?;
+        let stream = Self::parse(&text);
+        if stream.is_none() {
+            reader.bad_value(value, format!("expected {}, found `{text}`", Self::EXPECTS));
+        }
+        stream
+    }
+
+    fn text(&self) -> String {
+        toml_string(&match self {
+            Self::Inherit => "inherit".to_owned(),
+            Self::Null => "null".to_owned(),
+            Self::Descriptor(number) => format!("fd:{number}"),
+            Self::File(path) => path.to_string(),
+        })
+    }
+}
+
+section! {
+    /// The section as it was written.
+    pub struct Spec = "process", reserved ["nice", "ionice", "scheduler", "affinity", "oom-score-adj", "personality", "argv0"] {
+        /// Working directory inside. Default: the caller's where it can be seen inside, else the home directory, else `/`.
+        cwd: Slot<Pattern> = "cwd",
+        /// File mode creation mask. Default: the caller's.
+        umask: Slot<Mode> = "umask",
+        /// Descriptors above 2 that stay open, under their numbers. Default: none.
+        keep_fds: List<u32> = "keep-fds",
+        /// Standard input: "inherit", "null", "fd:N" or a file. Default: "inherit".
+        stdin: Slot<Stream> = "stdin",
+        /// Standard output: "inherit", "null", "fd:N" or a file, which is appended to. Default: "inherit".
+        stdout: Slot<Stream> = "stdout",
+        /// Standard error: like standard output, or "stdout". Default: "inherit".
+        stderr: Slot<Stream> = "stderr",
+        /// Runs the command itself as process 1, without an init of sbx. Default: false.
+        as_pid_1: Slot<bool> = "as-pid-1",
+        /// Whether programs inside are kept from gaining privileges at exec. Default: true; false needs CAP_SYS_ADMIN inside until the filter is installed.
+        no_new_privs: Slot<bool> = "no-new-privs",
+        /// Whether processes that outlive the command are waited for instead of killed. Default: false.
+        wait_for_all: Slot<bool> = "wait-for-all",
+        /// Time between a signal that ends sbx and the kill that follows if the command stays. Default: none follows.
+        kill_grace: Slot<Millis> = "kill-grace",
+    }
+}
+
+/// What was decided for the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Working directory as it was asked for.
+    pub cwd: Option<(PathBuf, Origin)>,
+    /// File mode creation mask.
+    pub umask: Option<(u32, Origin)>,
+    /// Descriptors above 2 that stay open.
+    pub keep_fds: Vec<(u32, Origin)>,
+    /// Redirected streams.
+    pub streams: Vec<(u32, StdSource, Origin)>,
+    /// Where `as-pid-1` was asked for.
+    pub as_pid_1: Option<Origin>,
+    /// Where no_new_privs was turned off.
+    pub gains_privileges: Option<Origin>,
+    /// Whether processes that outlive the command are waited for.
+    pub wait_for_all: bool,
+    /// Milliseconds from the first ending signal to the kill.
+    pub kill_grace_ms: Option<u64>,
+}
+
+/// Decides what the section says.
+pub fn resolve(
+    spec: &Spec,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    sink: &mut Sink,
+) -> Rule {
+    let mut path = |pattern: &Pattern, origin: Origin| match expand(pattern) {
+        Ok(path) => Some(path),
+        Err(why) => {
+            sink.push(
+                Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}")).at(origin),
+            );
+            None
+        }
+    };
+    let cwd = spec
+        .cwd
+        .get()
+        .and_then(|cwd| Some((path(&cwd.value, cwd.origin)?, cwd.origin)));
+    let mut streams = Vec::new();
+    for (number, slot) in [(0, &spec.stdin), (1, &spec.stdout), (2, &spec.stderr)] {
+        let Some(stream) = slot.get() else { continue };
+        let source = match &stream.value {
+            Stream::Inherit => continue,
+            Stream::Null => StdSource::Null,
+            Stream::Descriptor(from) => StdSource::Descriptor(*from),
+            Stream::File(pattern) => match path(pattern, stream.origin) {
+                Some(path) => StdSource::File((&path).into()),
+                None => continue,
+            },
+        };
+        streams.push((number, source, stream.origin));
+    }
+    let on = |slot: &Slot<bool>| {
+        slot.get()
+            .filter(|value| value.value)
+            .map(|value| value.origin)
+    };
+    Rule {
+        cwd,
+        umask: spec
+            .umask
+            .get()
+            .map(|mask| (mask.value.0 & 0o777, mask.origin)),
+        keep_fds: spec
+            .keep_fds
+            .items()
+            .iter()
+            .map(|fd| (*fd.value, fd.origin))
+            .filter(|(fd, _)| *fd > 2)
+            .collect(),
+        streams,
+        as_pid_1: on(&spec.as_pid_1),
+        gains_privileges: spec
+            .no_new_privs
+            .get()
+            .filter(|value| !value.value)
+            .map(|value| value.origin),
+        wait_for_all: on(&spec.wait_for_all).is_some(),
+        kill_grace_ms: spec.kill_grace.get().map(|grace| grace.value.0),
+    }
+}
+
+/// Contributes the steps; `workdir` is the directory that was found to be visible.
+pub fn compile(rule: &Rule, workdir: &(PathBuf, Origin), facts: &dyn Facts, plan: &mut Builder) {
+    let default = Origin::DEFAULT;
+    plan.push(Action::OverwriteStrings, default);
+    plan.push(Action::ResetSignals, default);
+    plan.push(Action::DieWithParent, default);
+    plan.push(Action::NewSession, default);
+    plan.push(Action::SessionKeyring, default);
+    for (descriptor, source, origin) in rule.streams.iter().cloned() {
+        if let StdSource::File(path) = &source {
+            plan.push(
+                Action::OpenStdio {
+                    descriptor,
+                    path: path.clone(),
+                },
+                origin,
+            );
+        }
+        plan.push(Action::Stdio { descriptor, source }, origin);
+    }
+    // The mask that files of the sandbox's own are made under is set first and the command's last:
+    // modes in the plan are the modes on disk.
+    let (mask, origin) = rule.umask.unwrap_or((facts.caller().umask, default));
+    plan.push(
+        Action::Chdir {
+            path: (&workdir.0).into(),
+        },
+        workdir.1,
+    );
+    plan.push(Action::Umask { mask }, origin);
+    plan.push(Action::DieWithInit, default);
+    let keep = rule.keep_fds.iter().map(|(fd, _)| *fd).collect();
+    let at = rule.keep_fds.first().map_or(default, |(_, origin)| *origin);
+    plan.push(Action::CloseDescriptors { keep }, at);
+    plan.push(Action::UnblockSignals, default);
+}

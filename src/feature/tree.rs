@@ -1,0 +1,687 @@
+//! The tree of files inside: every mount, file and link at its place, and what each stands on.
+//!
+//! Features put nodes into the tree in any order. It comes out parents first, with the
+//! directories in between, and knows for each place whether sbx made the file system there or
+//! the host did: sbx makes nothing inside a file system of the host (profile-language.md rule 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
+use crate::facts::{Facts, FileKind};
+use crate::path;
+use crate::plan::{Action, Attributes, Builder, MountOption, Source, SourceIdentity};
+
+/// What lies at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A part of the host's tree.
+    Bind {
+        source: PathBuf,
+        identity: SourceIdentity,
+        options: Vec<MountOption>,
+        is_pinned: bool,
+    },
+    /// An empty file system in memory.
+    Tmpfs {
+        size: u64,
+        inodes: Option<u64>,
+        mode: u32,
+        owner: (u32, u32),
+        options: Vec<MountOption>,
+    },
+    /// A new proc.
+    Proc,
+    /// New pseudo terminals.
+    Devpts,
+    /// A device of the host.
+    Device {
+        source: PathBuf,
+        identity: SourceIdentity,
+    },
+    /// A file with given contents.
+    File { contents: String, mode: u32 },
+    /// A directory.
+    Directory { mode: u32 },
+    /// A symbolic link.
+    Symlink { target: PathBuf },
+    /// Nothing to be seen.
+    Cover,
+}
+
+/// A node and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What lies there.
+    pub node: Node,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+/// What the tree stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// A tmpfs of sbx.
+    Made,
+    /// A directory of the host.
+    Host(PathBuf),
+}
+
+/// The tree of files inside.
+#[derive(Debug)]
+pub struct Tree<'f> {
+    nodes: BTreeMap<PathBuf, Entry>,
+    base: Base,
+    base_options: Vec<MountOption>,
+    switches: bool,
+    facts: &'f dyn Facts,
+}
+
+impl std::fmt::Debug for dyn Facts + '_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Facts")
+    }
+}
+
+/// What a place stands on.
+enum Ground {
+    /// A file system that sbx made; the owner of what is made in it.
+    Made(Option<(u32, u32)>),
+    /// A file system of the host: the path there, and who granted it.
+    Host(PathBuf, Origin),
+    /// The sandbox's own proc.
+    Proc,
+    /// Something that has nothing below it.
+    Closed(&'static str, Origin),
+}
+
+/// A place that Landlock lets the command use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The place.
+    pub path: PathBuf,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// What may be done there.
+    pub what: AccessKind,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+/// What may be done at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessKind {
+    /// Files as the options of a mount say.
+    Files { writes: bool, executes: bool },
+    /// Files of proc.
+    Proc,
+    /// Devices.
+    Devices,
+}
+
+impl<'f> Tree<'f> {
+    /// Returns a tree with nothing but its base; `switches`: ids change after it is built.
+    pub fn new(
+        base: Base,
+        base_options: Vec<MountOption>,
+        switches: bool,
+        facts: &'f dyn Facts,
+    ) -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            base,
+            base_options,
+            switches,
+            facts,
+        }
+    }
+
+    /// Puts a node at a place, in the stead of any other.
+    pub fn put(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
+        self.nodes.insert(path.into(), Entry { node, origin });
+    }
+
+    /// Puts a node at a place where there is none yet.
+    pub fn put_if_free(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
+        self.nodes
+            .entry(path.into())
+            .or_insert(Entry { node, origin });
+    }
+
+    /// Binds a directory that a grant above it shows on itself, with the grant's options.
+    pub fn pin(&mut self, path: &Path, grant: &Path, origin: Origin) {
+        let Some(Entry {
+            node: Node::Bind {
+                source, options, ..
+            },
+            ..
+        }) = self.nodes.get(grant)
+        else {
+            return;
+        };
+        let source = source.join(path.strip_prefix(grant).unwrap_or(path));
+        let options = options.clone();
+        if let Some(fact) = self.facts.file(&source) {
+            let identity = SourceIdentity {
+                dev: fact.dev,
+                ino: fact.ino,
+                kind: fact.kind,
+            };
+            self.put_if_free(
+                path,
+                Node::Bind {
+                    source,
+                    identity,
+                    options,
+                    is_pinned: true,
+                },
+                origin,
+            );
+        }
+    }
+
+    /// Says whether the host's tree shows a path inside.
+    pub fn shows(&self, path: &Path) -> bool {
+        self.nodes.contains_key(path) || self.host_kind(path).is_some()
+    }
+
+    /// Returns the places at which something is mounted.
+    pub fn mount_points(&self) -> impl Iterator<Item = &Path> {
+        let is_mount = |node: &Node| match node {
+            Node::Bind { .. }
+            | Node::Tmpfs { .. }
+            | Node::Proc
+            | Node::Devpts
+            | Node::Device { .. } => true,
+            Node::File { .. } | Node::Directory { .. } | Node::Symlink { .. } | Node::Cover => {
+                false
+            }
+        };
+        self.nodes
+            .iter()
+            .filter(move |(_, entry)| is_mount(&entry.node))
+            .map(|(path, _)| path.as_path())
+    }
+
+    /// Makes read-only what sbx filled itself, and covers what proc has no need to show.
+    pub fn seal(&self, facts: &dyn Facts, root: bool, origin: Origin, plan: &mut Builder) {
+        for (path, entry) in &self.nodes {
+            if entry.node == Node::Proc {
+                proc_covers(path, entry.origin, facts, plan);
+            }
+            if path == Path::new("/dev") && matches!(entry.node, Node::Tmpfs { .. }) {
+                plan.push(
+                    Action::ReadOnly {
+                        target: path.into(),
+                    },
+                    entry.origin,
+                );
+            }
+        }
+        if root && self.base == Base::Made {
+            plan.push(Action::ReadOnly { target: "/".into() }, origin);
+        }
+    }
+
+    /// Returns where a path leads inside: links that the tree has itself are followed.
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        let mut out = PathBuf::from("/");
+        for part in path.components().skip(1) {
+            out.push(part);
+            let mut hops = 0;
+            while let Some(Entry {
+                node: Node::Symlink { target },
+                ..
+            }) = self.nodes.get(&out)
+            {
+                out = path::normal(&path::link_target(&out, target));
+                hops += 1;
+                if hops > 40 {
+                    break;
+                }
+            }
+        }
+        out
+    }
+
+    /// Says whether a directory can be seen inside.
+    pub fn has_directory(&self, path: &Path) -> bool {
+        let path = self.inside(path);
+        if path == Path::new("/") {
+            return true;
+        }
+        match self.nodes.get(&path).map(|entry| &entry.node) {
+            Some(Node::Tmpfs { .. } | Node::Directory { .. } | Node::Proc | Node::Devpts) => true,
+            Some(Node::Bind { identity, .. }) => identity.kind == FileKind::Directory,
+            Some(Node::Cover) => self.host_kind(&path) == Some(FileKind::Directory),
+            Some(_) => false,
+            None => {
+                let below = self
+                    .nodes
+                    .keys()
+                    .any(|other| other != &path && other.starts_with(&path));
+                let on_host = self.host_kind(&path) == Some(FileKind::Directory);
+                on_host || (below && matches!(self.ground(&path), Ground::Made(_)))
+            }
+        }
+    }
+
+    fn host_kind(&self, path: &Path) -> Option<FileKind> {
+        match self.ground(path) {
+            Ground::Host(host, _) => self.facts.file(&host).map(|fact| fact.kind),
+            Ground::Made(_) | Ground::Proc | Ground::Closed(..) => None,
+        }
+    }
+
+    /// Returns the nearest node above a place.
+    fn above(&self, path: &Path) -> Option<(&Path, &Entry)> {
+        let skip_directories = |(at, entry): (&'_ Path, &'_ Entry)| {
+            let _at = at;
+            !matches!(entry.node, Node::Directory { .. })
+        };
+        path.ancestors()
+            .skip(1)
+            .filter_map(|above| self.nodes.get_key_value(above))
+            .map(|(at, entry)| (at.as_path(), entry))
+            .find(|found| skip_directories(*found))
+    }
+
+    fn ground(&self, path: &Path) -> Ground {
+        let below = |host: &Path, at: &Path| host.join(path.strip_prefix(at).unwrap_or(path));
+        let Some((at, entry)) = self.above(path) else {
+            return match &self.base {
+                Base::Made => Ground::Made(None),
+                Base::Host(host) => Ground::Host(below(host, Path::new("/")), Origin::DEFAULT),
+            };
+        };
+        match &entry.node {
+            Node::Tmpfs { owner, .. } => Ground::Made(self.switches.then_some(*owner)),
+            Node::Bind { source, .. } => Ground::Host(below(source, at), entry.origin),
+            Node::Proc => Ground::Proc,
+            Node::Devpts => Ground::Closed("the pseudo terminals", entry.origin),
+            Node::Device { .. } => Ground::Closed("a device", entry.origin),
+            Node::File { .. } => Ground::Closed("a file", entry.origin),
+            Node::Symlink { .. } => Ground::Closed("a link", entry.origin),
+            Node::Cover => Ground::Closed("a hidden path", entry.origin),
+            Node::Directory { .. } => Ground::Made(None),
+        }
+    }
+
+    /// Returns the places that Landlock lets the command use, without those that a place above
+    /// them already allows, and the restrictions that mounts alone hold.
+    pub fn accesses(&self) -> (Vec<Access>, Vec<(PathBuf, Origin)>) {
+        let mut out: Vec<Access> = Vec::new();
+        let mut by_mounts = Vec::new();
+        for (path, entry) in &self.nodes {
+            let files = |options: &[MountOption]| AccessKind::Files {
+                writes: !options.contains(&MountOption::Ro),
+                executes: !options.contains(&MountOption::Noexec),
+            };
+            let (what, is_directory) = match &entry.node {
+                Node::Bind {
+                    options, identity, ..
+                } => (files(options), identity.kind == FileKind::Directory),
+                // Devices lie in it, and nothing else can be put there: it ends read-only.
+                Node::Tmpfs { .. } if path == Path::new("/dev") => (AccessKind::Devices, true),
+                Node::Tmpfs { options, .. } => (files(options), true),
+                Node::Proc => (AccessKind::Proc, true),
+                Node::Devpts => (AccessKind::Devices, true),
+                Node::Device { .. } => (AccessKind::Devices, false),
+                Node::File { .. } => (
+                    AccessKind::Files {
+                        writes: false,
+                        executes: false,
+                    },
+                    false,
+                ),
+                Node::Cover => {
+                    by_mounts.push((path.clone(), entry.origin));
+                    continue;
+                }
+                Node::Directory { .. } | Node::Symlink { .. } => continue,
+            };
+            let above = out
+                .iter()
+                .rfind(|access| path != &access.path && path.starts_with(&access.path));
+            match above.map(|access| access.what.covers(what)) {
+                Some(Covers::Same) => continue,
+                Some(Covers::More) => {
+                    by_mounts.push((path.clone(), entry.origin));
+                    continue;
+                }
+                Some(Covers::Less) | None => {}
+            }
+            out.push(Access {
+                path: path.clone(),
+                is_directory,
+                what,
+                origin: entry.origin,
+            });
+        }
+        (out, by_mounts)
+    }
+
+    /// Contributes the steps, parents first.
+    pub fn compile(&self, sink: &mut Sink, plan: &mut Builder) {
+        let mut made = BTreeSet::from([PathBuf::from("/")]);
+        for (path, entry) in &self.nodes {
+            let is_new = match self.ground(path) {
+                // Nothing lies there that could be hidden.
+                Ground::Made(_) if entry.node == Node::Cover => continue,
+                Ground::Made(owner) => {
+                    self.parents(path, owner, entry.origin, &mut made, plan);
+                    made.insert(path.clone());
+                    true
+                }
+                Ground::Proc => false,
+                Ground::Host(host, granted) => {
+                    if self.is_redundant(path, &host, &entry.node) {
+                        continue;
+                    }
+                    if let Err(diagnostic) = self.host_target(path, &host, entry, granted) {
+                        sink.push(diagnostic);
+                        continue;
+                    }
+                    false
+                }
+                Ground::Closed(what, origin) => {
+                    if !matches!(entry.node, Node::Symlink { .. } | Node::Cover) {
+                        sink.push(
+                            Diagnostic::error(
+                                Code::Conflict,
+                                format!("`{}` lies below {what}", printable_os(path)),
+                            )
+                            .at(entry.origin)
+                            .label(origin, format!("{what} is here"))
+                            .help("remove one of the two"),
+                        );
+                    }
+                    continue;
+                }
+            };
+            self.step(path, entry, is_new, plan);
+        }
+    }
+
+    /// Makes the directories above a place that are not there yet.
+    fn parents(
+        &self,
+        path: &Path,
+        owner: Option<(u32, u32)>,
+        origin: Origin,
+        made: &mut BTreeSet<PathBuf>,
+        plan: &mut Builder,
+    ) {
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| !made.contains(*above))
+            .collect();
+        for directory in missing.into_iter().rev() {
+            plan.push(
+                Action::Directory {
+                    path: directory.into(),
+                    mode: 0o755,
+                    owner,
+                },
+                origin,
+            );
+            made.insert(directory.to_owned());
+        }
+    }
+
+    /// Says whether the host's own tree already shows at a place what a node would put there.
+    fn is_redundant(&self, path: &Path, host: &Path, node: &Node) -> bool {
+        match node {
+            Node::Bind {
+                source,
+                options,
+                is_pinned: false,
+                ..
+            } => {
+                let same = |above: &Entry| match &above.node {
+                    Node::Bind {
+                        options: theirs, ..
+                    } => Attributes::new(theirs.clone()) == Attributes::new(options.clone()),
+                    _ => false,
+                };
+                source == host && self.above(path).is_some_and(|(_, above)| same(above))
+            }
+            Node::Symlink { target } => {
+                self.facts.file(host).and_then(|fact| fact.link).as_ref() == Some(target)
+            }
+            Node::Directory { .. } => self
+                .facts
+                .file(host)
+                .is_some_and(|fact| fact.kind == FileKind::Directory),
+            _ => false,
+        }
+    }
+
+    /// Checks that a mount point is there in a file system of the host, of the right type.
+    fn host_target(
+        &self,
+        path: &Path,
+        host: &Path,
+        entry: &Entry,
+        granted: Origin,
+    ) -> Result<(), Diagnostic> {
+        let shown = printable_os(path);
+        let place = printable_os(host);
+        let found = path::resolve(host, Path::new("/"), self.facts);
+        let link = found.as_ref().ok().and_then(|found| found.links.first());
+        let inside_root = matches!(&self.base, Base::Host(base) if host.starts_with(base));
+        if let (Some(link), false) = (link, inside_root) {
+            return Err(Diagnostic::error(
+                Code::BadPath,
+                format!("`{shown}` leads over the link {}", printable_os(link)),
+            )
+            .at(entry.origin)
+            .help(format!(
+                "name what it leads to: `{}`",
+                printable_os(found.map_or(host.to_owned(), |f| f.path))
+            )));
+        }
+        let wants_directory = match &entry.node {
+            Node::Bind { identity, .. } => Some(identity.kind == FileKind::Directory),
+            Node::Tmpfs { .. } | Node::Proc | Node::Devpts => Some(true),
+            Node::Device { .. } => Some(false),
+            Node::Cover => None,
+            Node::File { .. } | Node::Directory { .. } | Node::Symlink { .. } => {
+                return Err(Diagnostic::error(
+                    Code::Conflict,
+                    format!("`{shown}` would be made in {place}, which belongs to the host"),
+                )
+                .at(entry.origin)
+                .label(granted, "the host's tree is shown here")
+                .help("make it there yourself, or make the directory above it private"));
+            }
+        };
+        match self.facts.file(host).map(|fact| fact.kind) {
+            None => Err(Diagnostic::error(
+                Code::MissingPath,
+                format!("`{shown}` has no place to be mounted on: {place} is not there"),
+            )
+            .at(entry.origin)
+            .label(
+                granted,
+                "the host's tree is shown here, and sbx makes nothing in it",
+            )
+            .help(format!(
+                "create {place}, or make the directory above it private"
+            ))),
+            Some(kind)
+                if wants_directory.is_some_and(|wants| wants != (kind == FileKind::Directory)) =>
+            {
+                let wanted = if wants_directory == Some(true) {
+                    "a directory"
+                } else {
+                    "a file"
+                };
+                Err(Diagnostic::error(
+                    Code::BadPath,
+                    format!(
+                        "`{shown}` needs {wanted} to be mounted on; {place} is a {}",
+                        kind.name()
+                    ),
+                )
+                .at(entry.origin)
+                .help("name a place of the same type"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn step(&self, path: &Path, entry: &Entry, is_new: bool, plan: &mut Builder) {
+        let at = entry.origin;
+        let target = path.into();
+        let owner = match self.ground(path) {
+            Ground::Made(owner) => owner,
+            Ground::Host(..) | Ground::Proc | Ground::Closed(..) => None,
+        };
+        plan.push(
+            match entry.node.clone() {
+                Node::Bind {
+                    source,
+                    identity,
+                    options,
+                    ..
+                } => Action::Bind {
+                    source: Source {
+                        path: (&source).into(),
+                        identity,
+                    },
+                    target,
+                    attributes: Attributes::new(options),
+                    recursive: true,
+                    is_new,
+                },
+                Node::Tmpfs {
+                    size,
+                    inodes,
+                    mode,
+                    owner: (uid, gid),
+                    options,
+                } => Action::Tmpfs {
+                    target,
+                    size,
+                    inodes,
+                    mode,
+                    uid,
+                    gid,
+                    attributes: Attributes::new(options),
+                    is_new,
+                },
+                Node::Proc => Action::Proc { target, is_new },
+                Node::Devpts => Action::Devpts { target, is_new },
+                Node::Device { source, identity } => {
+                    let source = Source {
+                        path: (&source).into(),
+                        identity,
+                    };
+                    Action::DeviceNode {
+                        source,
+                        target,
+                        is_new,
+                    }
+                }
+                Node::File { contents, mode } => Action::File {
+                    path: target,
+                    mode,
+                    owner,
+                    contents,
+                },
+                Node::Directory { mode } => Action::Directory {
+                    path: target,
+                    mode,
+                    owner,
+                },
+                Node::Symlink { target: to } => Action::Symlink {
+                    path: target,
+                    target: (&to).into(),
+                },
+                Node::Cover => match self.host_kind(path) {
+                    Some(FileKind::Directory) => Action::CoverDirectory { target },
+                    _ => Action::CoverFile { target },
+                },
+            },
+            at,
+        );
+    }
+
+    /// Returns the options of the base.
+    pub fn base_options(&self) -> &[MountOption] {
+        &self.base_options
+    }
+}
+
+/// Files of proc that a program has no need to see or touch, most of them readable by root alone.
+const PROC_FILES: [&str; 11] = [
+    "kcore",
+    "key-users",
+    "keys",
+    "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "sysrq-trigger",
+    "timer_list",
+];
+/// Directories of proc that read empty.
+const PROC_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
+/// Directories of proc that stay readable.
+const PROC_READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
+
+fn proc_covers(proc: &Path, origin: Origin, facts: &dyn Facts, plan: &mut Builder) {
+    let there = |name: &&&str| facts.file(&Path::new("/proc").join(name)).is_some();
+    for name in PROC_READ_ONLY.iter().filter(there) {
+        plan.push(
+            Action::ReadOnlySubtree {
+                target: proc.join(name).into(),
+            },
+            origin,
+        );
+    }
+    for name in PROC_FILES.iter().filter(there) {
+        plan.push(
+            Action::CoverFile {
+                target: proc.join(name).into(),
+            },
+            origin,
+        );
+    }
+    for name in PROC_DIRECTORIES.iter().filter(there) {
+        plan.push(
+            Action::CoverDirectory {
+                target: proc.join(name).into(),
+            },
+            origin,
+        );
+    }
+}
+
+enum Covers {
+    Same,
+    More,
+    Less,
+}
+
+impl AccessKind {
+    fn covers(self, other: Self) -> Covers {
+        if self == other {
+            return Covers::Same;
+        }
+        match (self, other) {
+            (
+                Self::Files { writes, executes },
+                Self::Files {
+                    writes: other_writes,
+                    executes: other_executes,
+                },
+            ) if writes >= other_writes && executes >= other_executes => Covers::More,
+            (Self::Files { .. } | Self::Proc | Self::Devices, _) => Covers::Less,
+        }
+    }
+}

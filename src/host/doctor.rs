@@ -1,0 +1,257 @@
+//! What this machine can enforce: each thing is tried, not looked up, and what does not work
+//! comes with its cause and a remedy.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::exec::sys::mount::MountAttr;
+use crate::exec::sys::spawn::{Forked, WaitStatus};
+use crate::exec::sys::{Errno, Result, ident, landlock, mount, net, seccomp, spawn};
+use crate::plan::Namespace;
+use crate::rights;
+
+/// How far something works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It works.
+    Works,
+    /// It works in part; sandboxes start, with less.
+    Partly,
+    /// It does not work; a sandbox that needs it does not start.
+    Missing,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How far it works.
+    pub state: State,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+fn works(name: &'static str, found: impl Into<String>) -> Check {
+    Check {
+        name,
+        state: State::Works,
+        found: found.into(),
+        remedy: None,
+    }
+}
+
+/// Tries everything.
+pub fn checks() -> Vec<Check> {
+    let mut all = vec![namespace_check("user namespace", Namespace::User, |()| {
+        Ok(())
+    })];
+    if all.iter().all(|check| check.state == State::Works) {
+        all.push(namespace_check(
+            "mounts in a user namespace",
+            Namespace::Mount,
+            |()| {
+                let slave = MountAttr {
+                    set: 0,
+                    clear: 0,
+                    propagation: MountAttr::SLAVE,
+                };
+                mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &slave)
+            },
+        ));
+        all.push(namespace_check("network namespace", Namespace::Net, |()| {
+            net::loopback_up()
+        }));
+        all.push(namespace_check("host name", Namespace::Uts, |()| {
+            ident::sethostname(b"x")
+        }));
+        for (name, namespace) in [
+            ("pid namespace", Namespace::Pid),
+            ("ipc namespace", Namespace::Ipc),
+            ("cgroup namespace", Namespace::Cgroup),
+        ] {
+            all.push(namespace_check(name, namespace, |()| Ok(())));
+        }
+    }
+    all.push(landlock_check());
+    all.push(seccomp_check());
+    all.push(terminal_check());
+    all
+}
+
+/// Runs something in a child of this process and returns the errno it ended with.
+fn in_child(flags: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    match spawn::clone_process(flags)? {
+        Forked::Child => {
+            let code = body().map_or_else(|errno| errno.raw_os_error(), |()| 0);
+            spawn::exit_now(code)
+        }
+        Forked::Parent { pidfd, .. } => {
+            use std::os::fd::AsFd as _;
+            match spawn::wait_pidfd(pidfd.as_fd())? {
+                WaitStatus::Exited(0) => Ok(()),
+                WaitStatus::Exited(code) => Err(Errno::from_raw_os_error(code)),
+                WaitStatus::Signaled(_) => Err(Errno::INTR),
+            }
+        }
+    }
+}
+
+fn namespace_check(name: &'static str, namespace: Namespace, then: fn(()) -> Result<()>) -> Check {
+    let flags = Namespace::User.clone_flag() | namespace.clone_flag();
+    match in_child(flags, || then(())) {
+        Ok(()) => works(name, "works"),
+        Err(errno) => {
+            let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
+            Check {
+                name,
+                state: State::Missing,
+                found: cause,
+                remedy: Some(remedy),
+            }
+        }
+    }
+}
+
+/// A knob of the kernel or a distribution that forbids user namespaces: its file, the value that
+/// forbids, what that means, and what to do.
+const KNOBS: [(&str, &str, &str, &str); 3] = [
+    (
+        "/proc/sys/user/max_user_namespaces",
+        "0",
+        "the number of user namespaces is limited to 0",
+        "as root: sysctl user.max_user_namespaces=15000",
+    ),
+    (
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        "0",
+        "this kernel gives user namespaces to root alone",
+        "as root: sysctl kernel.unprivileged_userns_clone=1",
+    ),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor gives user namespaces to programs with a profile alone",
+        "install an AppArmor profile that allows `userns` for this program, or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+];
+
+/// Returns why a namespace could not be made, and what to do about it.
+pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, String) {
+    let value = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    for (path, forbids, cause, remedy) in KNOBS {
+        if value(path).trim() == forbids {
+            return (format!("{cause} ({path} is {forbids})"), remedy.to_owned());
+        }
+    }
+    let limit = format!(
+        "/proc/sys/user/max_{}_namespaces",
+        match namespace {
+            Namespace::Mount => "mnt",
+            other => other.name(),
+        }
+    );
+    if value(&limit).trim() == "0" {
+        let remedy = format!(
+            "as root: sysctl user.max_{}_namespaces=15000",
+            namespace.name()
+        );
+        return (
+            format!(
+                "the number of {} namespaces is limited to 0 ({limit} is 0)",
+                namespace.name()
+            ),
+            remedy,
+        );
+    }
+    let text = crate::exec::sys::describe(errno);
+    if !Path::new("/proc/self/ns")
+        .join(if namespace == Namespace::Mount {
+            "mnt"
+        } else {
+            namespace.name()
+        })
+        .exists()
+    {
+        return (
+            format!(
+                "this kernel has no {} namespaces ({text})",
+                namespace.name()
+            ),
+            format!(
+                "use a kernel built with them, or write `{} = false` in [namespaces]",
+                namespace.name()
+            ),
+        );
+    }
+    (
+        format!("the kernel refused: {text}"),
+        "if this is a container, let it make user namespaces: its system-call filter must allow clone3 and unshare, and its root must not be a chroot".to_owned(),
+    )
+}
+
+fn landlock_check() -> Check {
+    let name = "Landlock";
+    match landlock::abi() {
+        Ok(abi) if abi >= rights::HIGHEST_ABI => works(name, format!("ABI {abi}")),
+        Ok(abi) => Check {
+            name,
+            state: State::Partly,
+            found: format!(
+                "ABI {abi}; not covered: {}",
+                rights::fs_names(rights::all_fs(rights::HIGHEST_ABI) & !rights::all_fs(abi))
+            ),
+            remedy: Some("use a newer kernel for the rest; mounts hold it meanwhile".to_owned()),
+        },
+        Err(errno) => Check {
+            name,
+            state: State::Partly,
+            found: format!(
+                "not there ({})",
+                crate::exec::sys::describe(errno.raw_os_error())
+            ),
+            remedy: Some(
+                "boot with `landlock` in the `lsm=` parameter; mounts hold the rules meanwhile"
+                    .to_owned(),
+            ),
+        },
+    }
+}
+
+fn seccomp_check() -> Check {
+    let name = "system-call filter";
+    // One instruction: allow everything. It is installed in a child, which then ends.
+    let allow = [libc::sock_filter {
+        code: 0x06,
+        jt: 0,
+        jf: 0,
+        k: 0x7fff_0000,
+    }];
+    let tried = in_child(0, || {
+        crate::exec::sys::caps::set_no_new_privs()?;
+        seccomp::install_filter(&allow, 0)
+    });
+    match tried {
+        Ok(()) => works(name, "works"),
+        Err(errno) => Check {
+            name,
+            state: State::Missing,
+            found: format!("refused: {}", crate::exec::sys::describe(errno.raw_os_error())),
+            remedy: Some("use a kernel built with CONFIG_SECCOMP_FILTER, or write `set = \"none\"` in [seccomp]".to_owned()),
+        },
+    }
+}
+
+fn terminal_check() -> Check {
+    let name = "typing into the caller's terminal";
+    let path = "/proc/sys/dev/tty/legacy_tiocsti";
+    match std::fs::read_to_string(path).unwrap_or_default().trim() {
+        "0" => works(name, "closed by the kernel and by the filter"),
+        _ => works(name, format!("closed by the filter alone ({path} is 1)")),
+    }
+}

@@ -1,0 +1,194 @@
+//! Reads the system into facts, each when it is asked for and once.
+#![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
+
+mod directories;
+mod doctor;
+
+pub use directories::profile_directories;
+pub(crate) use doctor::why_no_namespace;
+pub use doctor::{Check, State, checks};
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+
+use crate::exec::sys;
+use crate::facts::{Caller, Facts, FileFact, FileKind, Kernel, Users};
+
+/// Facts of the running system.
+#[derive(Debug)]
+pub struct Live {
+    caller: Caller,
+    kernel: OnceCell<Kernel>,
+    files: RefCell<HashMap<PathBuf, Option<FileFact>>>,
+    users: RefCell<HashMap<PathBuf, Users>>,
+}
+
+/// Why the caller cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum CallerError {
+    /// sbx has the set-user-id or set-group-id bit, or file capabilities.
+    #[error(
+        "{} must not be installed set-user-id or with file capabilities",
+        crate::NAME
+    )]
+    Privileged,
+    /// The working directory cannot be read.
+    #[error("cannot read the working directory: {0}")]
+    Cwd(#[source] io::Error),
+    /// The own capabilities cannot be read.
+    #[error("cannot read the own capabilities: {0}")]
+    Capabilities(#[source] rustix::io::Errno),
+}
+
+impl Live {
+    /// Returns the facts, with the caller read.
+    ///
+    /// # Errors
+    /// [`CallerError`].
+    pub fn new() -> Result<Self, CallerError> {
+        if sys::ident::is_privileged_exec() {
+            return Err(CallerError::Privileged);
+        }
+        let umask = rustix::process::umask(Mode::empty());
+        rustix::process::umask(umask);
+        let stdio = [0, 1, 2]
+            .map(|number| sys::fd::by_number(number).is_ok_and(|fd| rustix::termios::isatty(fd)));
+        let caller = Caller {
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+            groups: Vec::new(),
+            capabilities: sys::caps::capget()
+                .map_err(CallerError::Capabilities)?
+                .effective,
+            cwd: std::env::current_dir().map_err(CallerError::Cwd)?,
+            umask: umask.bits(),
+            terminals: stdio,
+        };
+        Ok(Self {
+            caller,
+            kernel: OnceCell::new(),
+            files: RefCell::default(),
+            users: RefCell::default(),
+        })
+    }
+}
+
+impl Facts for Live {
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    fn kernel(&self) -> &Kernel {
+        self.kernel.get_or_init(|| Kernel {
+            // A kernel without Landlock answers ENOSYS, one in which it is off EOPNOTSUPP.
+            landlock_abi: sys::landlock::abi().unwrap_or(0),
+            last_capability: last_capability(),
+            machine: rustix::system::uname()
+                .machine()
+                .to_string_lossy()
+                .into_owned(),
+        })
+    }
+
+    fn env(&self, name: &OsStr) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+
+    fn env_names(&self) -> Vec<OsString> {
+        std::env::vars_os().map(|(name, _)| name).collect()
+    }
+
+    fn file(&self, path: &Path) -> Option<FileFact> {
+        if let Some(known) = self.files.borrow().get(path) {
+            return known.clone();
+        }
+        let found = lstat(path);
+        self.files
+            .borrow_mut()
+            .insert(path.to_owned(), found.clone());
+        found
+    }
+
+    fn names(&self, directory: &Path) -> Vec<OsString> {
+        let Ok(entries) = std::fs::read_dir(directory) else {
+            return Vec::new();
+        };
+        let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    }
+
+    fn users(&self, root: &Path) -> Users {
+        if let Some(known) = self.users.borrow().get(root) {
+            return known.clone();
+        }
+        let read = |name: &str| read_inside(root, name).unwrap_or_default();
+        let users = Users::parse(&read("etc/passwd"), &read("etc/group"));
+        self.users
+            .borrow_mut()
+            .insert(root.to_owned(), users.clone());
+        users
+    }
+
+    fn rlimit(&self, resource: u32) -> (u64, u64) {
+        sys::ident::getrlimit(resource).unwrap_or((u64::MAX, u64::MAX))
+    }
+
+    fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {
+        let path = if groups {
+            "/proc/self/gid_map"
+        } else {
+            "/proc/self/uid_map"
+        };
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = |line: &str| {
+            let mut numbers = line.split_whitespace().map(str::parse);
+            let mut next = || numbers.next()?.ok();
+            Some([next()?, next()?, next()?])
+        };
+        text.lines().filter_map(line).collect()
+    }
+}
+
+fn lstat(path: &Path) -> Option<FileFact> {
+    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let kind = FileKind::of_mode(stat.st_mode)?;
+    let link = match kind {
+        FileKind::Link => Some(rustix::fs::readlinkat(CWD, path, Vec::new()).ok()?),
+        _ => None,
+    };
+    Some(FileFact {
+        kind,
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        nlink: u64::try_from(stat.st_nlink).unwrap_or(u64::MAX),
+        link: link.map(|target| PathBuf::from(OsStr::from_bytes(target.to_bytes()))),
+    })
+}
+
+/// Reads a small file of a directory that may belong to anybody: links cannot lead out of it.
+fn read_inside(root: &Path, name: &str) -> io::Result<String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside)?;
+    io::read_to_string(std::fs::File::from(file))
+}
+
+/// The number of the last capability: the bounding set answers for all that the kernel knows.
+fn last_capability() -> u8 {
+    let known = |number: u8| sys::caps::bounding_has(u32::from(number)).is_ok();
+    (0..=63)
+        .take_while(|number| known(*number))
+        .last()
+        .unwrap_or(0)
+}

@@ -1,0 +1,524 @@
+//! Every kernel-level thing that sbx can do.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+
+use super::{Actor, Phase};
+use crate::diag::printable_os;
+use crate::facts::FileKind;
+use crate::filter::{Arch, FilterRules, Program};
+
+/// A path or an argument: bytes for the kernel, printable for people.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(pub OsString);
+
+impl Text {
+    /// Returns it as a path.
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl<T: AsRef<OsStr>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self(text.as_ref().to_owned())
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable_os(&self.0))
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_string_lossy())
+    }
+}
+
+/// A namespace of namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the kernel's names")]
+pub enum Namespace {
+    User,
+    Mount,
+    Pid,
+    Ipc,
+    Uts,
+    Net,
+    Cgroup,
+    Time,
+}
+
+impl Namespace {
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Mount => "mount",
+            Self::Pid => "pid",
+            Self::Ipc => "ipc",
+            Self::Uts => "uts",
+            Self::Net => "net",
+            Self::Cgroup => "cgroup",
+            Self::Time => "time",
+        }
+    }
+
+    /// Returns the flag of clone(2).
+    pub fn clone_flag(self) -> u64 {
+        match self {
+            Self::User => 0x1000_0000,
+            Self::Mount => 0x0002_0000,
+            Self::Pid => 0x2000_0000,
+            Self::Ipc => 0x0800_0000,
+            Self::Uts => 0x0400_0000,
+            Self::Net => 0x4000_0000,
+            Self::Cgroup => 0x0200_0000,
+            Self::Time => 0x0000_0080,
+        }
+    }
+}
+
+/// One line of an id map (user_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct IdMap {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl IdMap {
+    /// Returns the map of a single id.
+    pub fn single(inside: u32, outside: u32) -> Self {
+        Self {
+            inside,
+            outside,
+            count: 1,
+        }
+    }
+
+    /// Says whether an id inside is one of this line's.
+    pub fn holds(&self, inside: u32) -> bool {
+        inside >= self.inside && inside - self.inside < self.count
+    }
+}
+
+/// Who writes an id map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MapWriter {
+    /// The process that is in the namespace: a single own id needs no privilege.
+    Itself,
+    /// A process outside it that has CAP_SETUID and CAP_SETGID there; setgroups(2) stays allowed.
+    Outside,
+}
+
+macro_rules! mount_options {
+    ($($variant:ident = $name:literal, $attribute:literal, $statvfs:literal;)+) => {
+        /// A per-mount option of mount_setattr(2) that a mount can be given.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[serde(rename_all = "lowercase")]
+        #[expect(missing_docs, reason = "the names of mount(8)")]
+        pub enum MountOption { $($variant,)+ }
+
+        impl MountOption {
+            /// All options.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Returns the bits of `mount_attr.attr_set`.
+            pub fn attribute(self) -> u64 {
+                match self { $(Self::$variant => $attribute,)+ }
+            }
+
+            /// Returns the bits of `f_flag` of fstatvfs(3) that show it.
+            pub fn statvfs(self) -> u64 {
+                match self { $(Self::$variant => $statvfs,)+ }
+            }
+        }
+    };
+}
+
+mount_options! {
+    Ro = "ro", 0x1, 0x1;
+    Nosuid = "nosuid", 0x2, 0x2;
+    Nodev = "nodev", 0x4, 0x4;
+    Noexec = "noexec", 0x8, 0x8;
+    Noatime = "noatime", 0x10, 0x400;
+    Nodiratime = "nodiratime", 0x80, 0x800;
+    Nosymfollow = "nosymfollow", 0x20_0000, 0x2000;
+}
+
+/// The options of one mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Attributes(pub Vec<MountOption>);
+
+impl Attributes {
+    /// Returns the options in their order, each once.
+    pub fn new(options: impl IntoIterator<Item = MountOption>) -> Self {
+        let mut options: Vec<_> = options.into_iter().collect();
+        options.sort_unstable();
+        options.dedup();
+        Self(options)
+    }
+
+    /// Says whether an option is set.
+    pub fn has(&self, option: MountOption) -> bool {
+        self.0.contains(&option)
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|option| option.name()).collect();
+        let first = if self.has(MountOption::Ro) { "" } else { "rw" };
+        let names = std::iter::once(first)
+            .chain(names)
+            .filter(|n| !n.is_empty());
+        f.write_str(&names.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// What planning saw at a path; a difference at execution is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceIdentity {
+    /// Device number of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Type.
+    pub kind: FileKind,
+}
+
+/// A path of the host that is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// The path, with no link in it.
+    pub path: Text,
+    /// What planning saw there. Not shown: it differs from host to host.
+    #[serde(skip)]
+    pub identity: SourceIdentity,
+}
+
+/// Where a standard stream comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StdSource {
+    /// `/dev/null`.
+    Null,
+    /// A descriptor that the caller passed.
+    Descriptor(u32),
+    /// A file, opened by the supervisor.
+    File(Text),
+}
+
+/// A descriptor to keep open, under its number.
+pub type Descriptor = u32;
+
+/// Every kernel-level thing that sbx can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each variant says what it does in `words`")]
+pub enum Action {
+    OverwriteStrings,
+    OpenStdio {
+        descriptor: Descriptor,
+        path: Text,
+    },
+    Spawn {
+        namespaces: Vec<Namespace>,
+    },
+    MapIds {
+        writer: MapWriter,
+        users: Vec<IdMap>,
+        groups: Vec<IdMap>,
+    },
+    DropSupervisorRights,
+    LimitUserNamespaces {
+        limit: u32,
+    },
+    DieWithParent,
+    ResetSignals,
+    NewSession,
+    SessionKeyring,
+    Stdio {
+        descriptor: Descriptor,
+        source: StdSource,
+    },
+    Umask {
+        mask: u32,
+    },
+    IsolateMounts,
+    TimeNamespace {
+        monotonic: i64,
+        boottime: i64,
+    },
+    RootTmpfs {
+        size: u64,
+    },
+    RootBind {
+        source: Source,
+        attributes: Attributes,
+    },
+    Directory {
+        path: Text,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    },
+    Bind {
+        source: Source,
+        target: Text,
+        attributes: Attributes,
+        recursive: bool,
+        is_new: bool,
+    },
+    Tmpfs {
+        target: Text,
+        size: u64,
+        inodes: Option<u64>,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        attributes: Attributes,
+        is_new: bool,
+    },
+    Proc {
+        target: Text,
+        is_new: bool,
+    },
+    File {
+        path: Text,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+        contents: String,
+    },
+    Symlink {
+        path: Text,
+        target: Text,
+    },
+    DeviceNode {
+        source: Source,
+        target: Text,
+        is_new: bool,
+    },
+    Devpts {
+        target: Text,
+        is_new: bool,
+    },
+    CoverFile {
+        target: Text,
+    },
+    CoverDirectory {
+        target: Text,
+    },
+    ReadOnlySubtree {
+        target: Text,
+    },
+    ReadOnly {
+        target: Text,
+    },
+    Pivot,
+    NotDumpable,
+    Split,
+    Init {
+        uid: u32,
+        gid: u32,
+        groups: Option<Vec<u32>>,
+        wait_for_all: bool,
+    },
+    Lock {
+        namespaces: Vec<Namespace>,
+        writer: MapWriter,
+        users: Vec<IdMap>,
+        groups: Vec<IdMap>,
+    },
+    VerifyLock {
+        target: Text,
+    },
+    HostName {
+        name: String,
+    },
+    DomainName {
+        name: String,
+    },
+    LoopbackUp,
+    Limit {
+        resource: &'static str,
+        number: u32,
+        soft: u64,
+        hard: u64,
+    },
+    KeepCapabilities,
+    SetGroups {
+        groups: Vec<u32>,
+    },
+    SetGid {
+        gid: u32,
+    },
+    SetUid {
+        uid: u32,
+    },
+    RaiseCapabilities,
+    VerifyIds {
+        uid: u32,
+        gid: u32,
+        groups: Option<Vec<u32>>,
+    },
+    Chdir {
+        path: Text,
+    },
+    BoundingSet {
+        keep: u64,
+        last: u8,
+    },
+    CapabilitySets {
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+    },
+    AmbientSet {
+        keep: u64,
+    },
+    SecureBits,
+    VerifyNoRoot,
+    DieWithInit,
+    CloseDescriptors {
+        keep: Vec<Descriptor>,
+    },
+    UnblockSignals,
+    NoNewPrivs,
+    LandlockRuleset {
+        abi: u32,
+        fs: u64,
+        net: u64,
+        scope: u64,
+    },
+    LandlockPath {
+        path: Text,
+        access: u64,
+    },
+    LandlockPort {
+        port: u16,
+        access: u64,
+    },
+    LandlockStdio,
+    LandlockRestrict,
+    Seccomp {
+        rules: Box<FilterRules>,
+        arch: Arch,
+        #[serde(skip)]
+        program: Program,
+    },
+    FinalCapabilities {
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+    },
+    Exec {
+        candidates: Vec<Text>,
+        arguments: Vec<Text>,
+        environment: Vec<Text>,
+    },
+}
+
+impl Action {
+    /// Returns the phase it runs in. This is the only place that says so.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::OverwriteStrings | Self::OpenStdio { .. } => Phase::Open,
+            Self::Spawn { .. } => Phase::Spawn,
+            Self::MapIds { .. } | Self::DropSupervisorRights | Self::LimitUserNamespaces { .. } => {
+                Phase::Idmap
+            }
+            Self::DieWithParent
+            | Self::ResetSignals
+            | Self::NewSession
+            | Self::SessionKeyring
+            | Self::Stdio { .. } => Phase::Session,
+            Self::IsolateMounts | Self::TimeNamespace { .. } => Phase::Isolate,
+            Self::RootTmpfs { .. }
+            | Self::RootBind { .. }
+            | Self::Directory { .. }
+            | Self::Bind { .. }
+            | Self::Tmpfs { .. }
+            | Self::Proc { .. }
+            | Self::File { .. }
+            | Self::Symlink { .. } => Phase::Root,
+            Self::DeviceNode { .. } | Self::Devpts { .. } => Phase::Dev,
+            Self::CoverFile { .. }
+            | Self::CoverDirectory { .. }
+            | Self::ReadOnlySubtree { .. }
+            | Self::ReadOnly { .. } => Phase::Seal,
+            Self::Pivot => Phase::Pivot,
+            Self::NotDumpable | Self::Split | Self::Init { .. } => Phase::Split,
+            Self::Lock { .. } | Self::VerifyLock { .. } => Phase::Lock,
+            Self::HostName { .. } | Self::DomainName { .. } | Self::LoopbackUp => Phase::Network,
+            Self::Limit { .. } => Phase::Limits,
+            Self::KeepCapabilities
+            | Self::SetGroups { .. }
+            | Self::SetGid { .. }
+            | Self::SetUid { .. }
+            | Self::RaiseCapabilities
+            | Self::VerifyIds { .. } => Phase::Identity,
+            Self::Chdir { .. } | Self::Umask { .. } => Phase::Workdir,
+            Self::BoundingSet { .. }
+            | Self::CapabilitySets { .. }
+            | Self::AmbientSet { .. }
+            | Self::SecureBits
+            | Self::VerifyNoRoot => Phase::Caps,
+            Self::DieWithInit | Self::CloseDescriptors { .. } | Self::UnblockSignals => {
+                Phase::Sweep
+            }
+            Self::NoNewPrivs
+            | Self::LandlockRuleset { .. }
+            | Self::LandlockPath { .. }
+            | Self::LandlockPort { .. }
+            | Self::LandlockStdio
+            | Self::LandlockRestrict => Phase::Landlock,
+            Self::Seccomp { .. } => Phase::Seccomp,
+            Self::FinalCapabilities { .. } => Phase::Settle,
+            Self::Exec { .. } => Phase::Exec,
+        }
+    }
+
+    /// Returns who carries it out.
+    pub fn actor(&self) -> Actor {
+        match (self, self.phase()) {
+            (_, Phase::Open | Phase::Spawn)
+            | (
+                Self::MapIds {
+                    writer: MapWriter::Outside,
+                    ..
+                }
+                | Self::DropSupervisorRights,
+                _,
+            ) => Actor::Supervisor,
+            (Self::Init { .. }, _) => Actor::Init,
+            (_, phase) if phase <= Phase::Split => Actor::Child,
+            _ => Actor::Payload,
+        }
+    }
+
+    /// Returns the name of the action, as in the plan's JSON.
+    pub fn name(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json.get("action")
+            .and_then(|name| name.as_str())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}

@@ -1,0 +1,160 @@
+//! A profile as somebody wrote it, and how several become one.
+
+mod builtin;
+mod extends;
+mod layer;
+mod search;
+
+pub use builtin::BUILTIN;
+pub use extends::{Loaded, Loader, flatten};
+pub use layer::{Layer, LayerKind, Stack};
+pub use search::{Found, Place, candidates, is_path};
+
+use crate::diag::{Code, Diagnostic, Sink, SourceId};
+use crate::feature::{
+    capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
+    root, seccomp, user,
+};
+use crate::schema::{self, Field, Key, Reader, Reserved, Section, Shown, section};
+use crate::value::{List, Slot};
+
+/// Version of the format that this sbx reads.
+pub const FORMAT: u32 = 1;
+
+section! {
+    /// The keys above the first section.
+    pub struct Head = "", reserved [
+        "app-id", "proc", "cgroup", "terminal", "apparmor", "selinux", "sockets", "dbus", "display", "audio", "desktop",
+    ] {
+        /// Version of the format; must be 1.
+        sbx: Slot<u32> = "sbx",
+        /// What the profile is for, in one line.
+        description: Slot<String> = "description",
+        /// Profiles that this one builds on: earlier first, later wins.
+        extends: List<String> = "extends",
+    }
+}
+
+section! {
+    /// `[match]`: when the profile is used without being named.
+    pub struct Match = "match", reserved [] {
+        /// Commands that it serves, by the last part of their path.
+        commands: List<String> = "commands",
+        /// Desktop entries that it serves.
+        desktop_ids: List<String> = "desktop-ids",
+    }
+}
+
+macro_rules! profile {
+    ($($field:ident: $kind:ty = $name:literal,)+) => {
+        /// Everything a profile can say, each value with its origin.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Profile {
+            /// The keys above the first section.
+            pub head: Head,
+            /// `[[mount]]`.
+            pub mount: mounts::Mounts,
+            $(#[doc = concat!("`[", $name, "]`.")] pub $field: $kind,)+
+        }
+
+        impl Profile {
+            /// Sections and their keys, for the manual and the tests that hold it to them.
+            pub const SECTIONS: &'static [(&'static str, &'static [Key])] = &[
+                ("", Head::KEYS),
+                $(($name, <$kind>::KEYS),)+
+                ("mount", mounts::Mounts::KEYS),
+                ("seccomp.rule", seccomp::RuleSpec::KEYS),
+            ];
+
+            fn sections(&mut self, reader: &mut Reader<'_, '_>) {
+                $(if let Some(value) = reader.take($name) {
+                    reader.table(value, |reader| Section::read(&mut self.$field, reader));
+                })+
+            }
+
+            /// Puts the upper layer's values on top.
+            pub fn merge(&mut self, upper: Self) {
+                Section::merge(&mut self.head, upper.head);
+                self.mount.merge(upper.mount);
+                $(Section::merge(&mut self.$field, upper.$field);)+
+            }
+
+            /// Returns the sections that some layer wrote, with keys and values in force.
+            pub fn show(&self) -> Vec<(String, Vec<(&'static str, Vec<Shown>)>)> {
+                let mut out = vec![(String::new(), Section::show(&self.head))];
+                $(out.push(($name.to_owned(), Section::show(&self.$field)));)+
+                out.retain(|(_, keys)| !keys.is_empty());
+                for (to, shown) in self.mount.show() {
+                    out.push((format!("mount {to}"), vec![("", shown)]));
+                }
+                out
+            }
+        }
+    };
+}
+
+profile! {
+    matches: Match = "match",
+    files: files::Spec = "files",
+    root: root::Spec = "root",
+    dev: dev::Spec = "dev",
+    namespaces: namespaces::Spec = "namespaces",
+    user: user::Spec = "user",
+    capabilities: capabilities::Spec = "capabilities",
+    limits: limits::Spec = "limits",
+    landlock: landlock::Spec = "landlock",
+    seccomp: seccomp::Spec = "seccomp",
+    network: network::Spec = "network",
+    env: env::Spec = "env",
+    process: process::Spec = "process",
+    command: command::Spec = "command",
+}
+
+impl Profile {
+    /// Reads a profile from TOML, telling every problem.
+    pub fn read(text: &str, source: SourceId, sink: &mut Sink) -> Self {
+        let mut profile = Self::default();
+        let table = schema::parse(text, source, sink);
+        let mut reader = Reader::new(table.get_ref(), source, sink);
+        profile.read_table(&mut reader);
+        profile
+    }
+
+    fn read_table(&mut self, reader: &mut Reader<'_, '_>) {
+        reader.field("sbx", &mut self.head.sbx);
+        reader.field("description", &mut self.head.description);
+        reader.field("extends", &mut self.head.extends);
+        if let Some(value) = reader.take("mount") {
+            Field::read(&mut self.mount, value, reader);
+        }
+        self.sections(reader);
+        reader.finish("", Head::KEYS, Head::RESERVED);
+        if let Some(version) = self
+            .head
+            .sbx
+            .get()
+            .filter(|version| version.value != FORMAT)
+        {
+            reader.sink.push(
+                Diagnostic::error(
+                    Code::BadValue,
+                    format!("format version {} is not known to this sbx", version.value),
+                )
+                .at(version.origin)
+                .help(format!("write `sbx = {FORMAT}`, or use a newer sbx")),
+            );
+        }
+    }
+
+    /// Says whether the profile serves a command, by the last part of its path.
+    pub fn serves(&self, command: &str) -> bool {
+        self.matches
+            .commands
+            .items()
+            .iter()
+            .any(|item| item.value == command)
+    }
+}
+
+/// Names that are reserved at the top of a profile.
+pub const RESERVED: Reserved = Head::RESERVED;

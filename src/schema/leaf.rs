@@ -1,0 +1,235 @@
+//! Single values: how each type is read from TOML and written back.
+
+use super::reader::{Reader, Value, quoted};
+use crate::diag::{Code, Diagnostic};
+use crate::value::{ByteSize, Millis, Mode};
+
+/// A single value of a profile.
+pub trait Leaf: Clone + PartialEq + Sized {
+    /// What is expected where one stands, in words.
+    const EXPECTS: &'static str;
+    /// What is expected where a list of them stands.
+    const EXPECTS_LIST: &'static str = "a list";
+    /// What is expected where a table of them stands.
+    const EXPECTS_TABLE: &'static str = "a table";
+    /// Reads one; a problem goes to the reader's sink.
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self>;
+    /// Returns it as TOML.
+    fn text(&self) -> String;
+}
+
+/// Returns a string as TOML.
+pub fn toml_string(text: &str) -> String {
+    // JSON's escapes are TOML's: basic strings of TOML 1.0 take `\"`, `\\`, `\n`, `\uXXXX`.
+    serde_json::Value::from(text)
+        .to_string()
+        .replace('\u{7f}', "\\u007f")
+}
+
+/// Returns a key as TOML: bare where it can be.
+pub(super) fn toml_key(key: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !key.is_empty() && key.bytes().all(bare) {
+        key.to_owned()
+    } else {
+        toml_string(key)
+    }
+}
+
+/// Reads a string that must be one of `known`; other ones are told with the nearest.
+pub fn choice<T: Copy>(
+    value: &Value<'_>,
+    reader: &mut Reader<'_, '_>,
+    known: &[(&'static str, T)],
+    reserved: &[&str],
+) -> Option<T> {
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let Some(found) = value.get_ref().as_str() else {
+        reader.wrong_type(value, &format!("one of {}", quoted(&names)));
+        return None;
+    };
+    if let Some((_, choice)) = known.iter().find(|(name, _)| *name == found) {
+        return Some(*choice);
+    }
+    let diagnostic = if reserved.contains(&found) {
+        Diagnostic::error(
+            Code::Reserved,
+            format!("`{found}` is not in this version of sbx"),
+        )
+    } else {
+        Diagnostic::error(Code::BadValue, format!("unknown value `{found}`"))
+            .suggest(found, names.iter().copied())
+    };
+    let origin = reader.origin(value);
+    reader.sink.push(
+        diagnostic
+            .at(origin)
+            .with_note(format!("expected one of {}", quoted(&names))),
+    );
+    None
+}
+
+/// Returns the value of a name, or the names that there are.
+///
+/// # Errors
+/// The known names in backticks.
+pub fn parse_choice<T: Copy>(text: &str, known: &[(&'static str, T)]) -> Result<T, String> {
+    let found = known
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, choice)| *choice);
+    found.ok_or_else(|| quoted(&known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
+}
+
+/// Makes an enum without fields a [`Leaf`] and gives it `name()` and `parse()`.
+macro_rules! choice_leaf {
+    ($type:ty, $expects:literal, [$($name:literal => $variant:ident),+ $(,)?], reserved [$($reserved:literal),*]) => {
+        impl $type {
+            /// All values by name.
+            pub const ALL: &'static [(&'static str, Self)] = &[$(($name, Self::$variant)),+];
+
+            /// Returns the name as a profile writes it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        impl $crate::schema::Leaf for $type {
+            const EXPECTS: &'static str = $expects;
+
+            fn read(
+                value: &$crate::schema::Value<'_>,
+                reader: &mut $crate::schema::Reader<'_, '_>,
+            ) -> Option<Self> {
+                $crate::schema::choice(value, reader, Self::ALL, &[$($reserved),*])
+            }
+
+            fn text(&self) -> String {
+                $crate::schema::toml_string(self.name())
+            }
+        }
+    };
+}
+pub(crate) use choice_leaf;
+
+impl Leaf for String {
+    const EXPECTS: &'static str = "a string";
+    const EXPECTS_LIST: &'static str = "a list of strings";
+    const EXPECTS_TABLE: &'static str = "a table of strings";
+
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let Some(text) = value.get_ref().as_str() else {
+            reader.wrong_type(value, Self::EXPECTS);
+            return None;
+        };
+        if text.contains('\0') {
+            reader.bad_value(value, "a string must not contain a NUL byte");
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn text(&self) -> String {
+        toml_string(self)
+    }
+}
+
+impl Leaf for bool {
+    const EXPECTS: &'static str = "`true` or `false`";
+
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            reader.wrong_type(value, Self::EXPECTS);
+        }
+        found
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Reads an integer of any of TOML's notations.
+pub(super) fn integer(value: &Value<'_>) -> Option<i128> {
+    let found = value.get_ref().as_integer()?;
+    i128::from_str_radix(found.as_str(), found.radix()).ok()
+}
+
+impl Leaf for u32 {
+    const EXPECTS: &'static str = "a whole number";
+    const EXPECTS_LIST: &'static str = "a list of whole numbers";
+
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let Some(found) = integer(value) else {
+            reader.wrong_type(value, Self::EXPECTS);
+            return None;
+        };
+        let Ok(number) = Self::try_from(found) else {
+            reader.bad_value(value, format!("{found} is not between 0 and {}", Self::MAX));
+            return None;
+        };
+        Some(number)
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Makes a type that is written as a string, or as a plain number, a [`Leaf`].
+macro_rules! parsed_leaf {
+    ($type:ident, $expects:literal, |$number:ident| $from_number:expr) => {
+        impl Leaf for $type {
+            const EXPECTS: &'static str = $expects;
+
+            fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+                let parsed = match (value.get_ref().as_str(), integer(value)) {
+                    (Some(text), _) => Self::parse(text),
+                    (None, Some($number)) => $from_number,
+                    (None, None) => {
+                        reader.wrong_type(value, $expects);
+                        return None;
+                    }
+                };
+                if parsed.is_none() {
+                    reader.bad_value(value, concat!("expected ", $expects));
+                }
+                parsed
+            }
+
+            fn text(&self) -> String {
+                toml_string(&self.to_string())
+            }
+        }
+    };
+}
+
+parsed_leaf!(ByteSize, "a size such as \"64M\"", |n| u64::try_from(n)
+    .ok()
+    .map(ByteSize));
+parsed_leaf!(Millis, "a time such as \"10s\"", |n| Self::parse(
+    &n.to_string()
+));
+parsed_leaf!(Mode, "permission bits in octal such as \"0755\"", |_n| None);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped_as_toml_reads_them() {
+        for text in ["plain", "a\"b\\c", "tab\tnl\n\u{1}\u{7f}é"] {
+            let document = format!("a = {}", toml_string(text));
+            let table = toml::de::DeTable::parse(&document).expect("what is shown parses");
+            let value = table.get_ref().get("a").and_then(|v| v.get_ref().as_str());
+            assert_eq!(value, Some(text));
+        }
+    }
+
+    #[test]
+    fn keys_are_quoted_only_where_they_must_be() {
+        assert_eq!(toml_key("LC_ALL"), "LC_ALL");
+        assert_eq!(toml_key("a b"), "\"a b\"");
+    }
+}

@@ -1,0 +1,86 @@
+//! The form of a profile: sections, keys, and how each is read, merged and shown.
+//!
+//! A feature declares its section once, with [`section!`]; reading from TOML with all problems at
+//! once, merging by kind of value, `sbx show`, and the list of keys that `man/` is held against
+//! all follow from that declaration. This is the only place that knows TOML.
+
+mod field;
+mod leaf;
+mod reader;
+
+pub use field::{Field, Shown};
+pub use leaf::{Leaf, choice, parse_choice, toml_string};
+pub use reader::{Reader, Value, parse};
+
+pub(crate) use leaf::choice_leaf;
+
+/// One key of a section, for the manual, `--set` and suggestions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The key as it is written.
+    pub name: &'static str,
+    /// What it takes.
+    pub expects: &'static str,
+    /// What it says, one sentence.
+    pub doc: &'static str,
+}
+
+/// A key or value that later versions will have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved(pub &'static [&'static str]);
+
+/// A section of a profile as it was written: every field may be unset.
+pub trait Section: Default {
+    /// The name between the brackets.
+    const NAME: &'static str;
+    /// The keys in the order of the declaration.
+    const KEYS: &'static [Key];
+    /// Keys that later versions will have.
+    const RESERVED: Reserved;
+
+    /// Reads the section, telling every problem.
+    fn read(&mut self, reader: &mut Reader<'_, '_>);
+    /// Puts the upper layer's section on top.
+    fn merge(&mut self, upper: Self);
+    /// Returns the keys that some layer wrote, with their values in force.
+    fn show(&self) -> Vec<(&'static str, Vec<Shown>)>;
+}
+
+/// Declares a section: a struct of fields with the keys they are written under.
+macro_rules! section {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident = $section:literal, reserved [$($reserved:literal),* $(,)?] {
+            $($(#[doc = $doc:literal])+ $field:ident: $kind:ty = $key:literal,)*
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[doc = $doc])+ pub $field: $kind,)* }
+
+        impl $crate::schema::Section for $name {
+            const NAME: &'static str = $section;
+            const KEYS: &'static [$crate::schema::Key] = &[$($crate::schema::Key {
+                name: $key,
+                expects: <$kind as $crate::schema::Field>::EXPECTS,
+                doc: concat!($($doc),+),
+            },)*];
+            const RESERVED: $crate::schema::Reserved = $crate::schema::Reserved(&[$($reserved),*]);
+
+            fn read(&mut self, reader: &mut $crate::schema::Reader<'_, '_>) {
+                $(reader.field($key, &mut self.$field);)*
+                reader.finish(Self::NAME, Self::KEYS, Self::RESERVED);
+            }
+
+            fn merge(&mut self, upper: Self) {
+                $($crate::schema::Field::merge(&mut self.$field, upper.$field);)*
+            }
+
+            fn show(&self) -> Vec<(&'static str, Vec<$crate::schema::Shown>)> {
+                let all = [$(($key, $crate::schema::Field::show(&self.$field)),)*];
+                all.into_iter().filter(|(_, shown)| !shown.is_empty()).collect()
+            }
+        }
+    };
+}
+pub(crate) use section;

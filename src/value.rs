@@ -1,0 +1,361 @@
+//! Values that know where they came from, and how two layers' values become one.
+//!
+//! Merging is decided by the kind of a field and by nothing else: in a [`Slot`] the upper layer's
+//! value replaces the lower one's, a [`List`] is appended to, a [`Table`] is merged by key.
+//! All three keep every layer's contribution, so that merging is associative, an empty layer is
+//! neutral, and `sbx show` can tell what a value replaced.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::diag::Origin;
+
+/// A value and where it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// Returns the pair.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+
+    /// Returns a value that nobody wrote.
+    pub fn default_value(value: T) -> Self {
+        Self {
+            value,
+            origin: Origin::DEFAULT,
+        }
+    }
+
+    /// Returns another value from the same place.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced {
+            value: f(self.value),
+            origin: self.origin,
+        }
+    }
+}
+
+/// A single value: the highest layer's wins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot<T> {
+    stack: Vec<Sourced<T>>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { stack: Vec::new() }
+    }
+}
+
+impl<T> Slot<T> {
+    /// Returns the value in force.
+    pub fn get(&self) -> Option<&Sourced<T>> {
+        self.stack.last()
+    }
+
+    /// Returns what the value in force replaced, lowest layer first.
+    pub fn replaced(&self) -> &[Sourced<T>] {
+        self.stack.split_last().map_or(&[], |(_, rest)| rest)
+    }
+
+    /// Puts a value on top.
+    pub fn set(&mut self, value: T, origin: Origin) {
+        self.stack.push(Sourced { value, origin });
+    }
+
+    /// Puts the upper layer's value, if it has one, on top.
+    pub fn merge(&mut self, upper: Self) {
+        self.stack.extend(upper.stack);
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    /// Returns the value in force, or `default` as one that nobody wrote.
+    pub fn or(&self, default: T) -> Sourced<T> {
+        self.get()
+            .cloned()
+            .unwrap_or_else(|| Sourced::default_value(default))
+    }
+}
+
+/// One change that a layer makes to a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit<T> {
+    /// Appends an item.
+    Add(Sourced<T>),
+    /// Starts afresh: `{ replace = [...] }`.
+    Clear(Origin),
+    /// Takes out what was inherited: `{ remove = [...] }`.
+    Remove(Sourced<T>),
+}
+
+/// A list: layers append to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List<T> {
+    edits: Vec<Edit<T>>,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self { edits: Vec::new() }
+    }
+}
+
+/// What the edits of a [`List`] come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded<'a, T> {
+    /// The items in order; of equal ones the first place and the latest origin are kept.
+    pub items: Vec<Sourced<&'a T>>,
+    /// Removals that met nothing to remove.
+    pub unmatched: Vec<Sourced<&'a T>>,
+}
+
+impl<T> List<T> {
+    /// Makes a change on top.
+    pub fn edit(&mut self, edit: Edit<T>) {
+        self.edits.push(edit);
+    }
+
+    /// Appends an item.
+    pub fn push(&mut self, value: T, origin: Origin) {
+        self.edit(Edit::Add(Sourced { value, origin }));
+    }
+
+    /// Makes the upper layer's changes on top.
+    pub fn merge(&mut self, upper: Self) {
+        self.edits.extend(upper.edits);
+    }
+
+    /// Says whether no layer touched the list.
+    pub fn is_untouched(&self) -> bool {
+        self.edits.is_empty()
+    }
+}
+
+impl<T: PartialEq> List<T> {
+    /// Carries the changes out.
+    pub fn fold(&self) -> Folded<'_, T> {
+        let mut out = Folded {
+            items: Vec::<Sourced<&T>>::new(),
+            unmatched: Vec::new(),
+        };
+        for edit in &self.edits {
+            match edit {
+                Edit::Clear(_) => out.items.clear(),
+                Edit::Add(new) => match out.items.iter_mut().find(|old| *old.value == new.value) {
+                    Some(old) => old.origin = new.origin,
+                    None => out.items.push(Sourced::new(&new.value, new.origin)),
+                },
+                Edit::Remove(gone) => {
+                    let before = out.items.len();
+                    out.items.retain(|item| *item.value != gone.value);
+                    if out.items.len() == before {
+                        out.unmatched.push(Sourced::new(&gone.value, gone.origin));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Returns the items in force.
+    pub fn items(&self) -> Vec<Sourced<&T>> {
+        self.fold().items
+    }
+}
+
+/// A table: layers are merged key by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table<T> {
+    slots: BTreeMap<String, Slot<T>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            slots: BTreeMap::new(),
+        }
+    }
+}
+
+impl<T> Table<T> {
+    /// Puts a value on top of a key.
+    pub fn set(&mut self, key: impl Into<String>, value: T, origin: Origin) {
+        self.slots.entry(key.into()).or_default().set(value, origin);
+    }
+
+    /// Puts the upper layer's values on top, key by key.
+    pub fn merge(&mut self, upper: Self) {
+        for (key, slot) in upper.slots {
+            self.slots.entry(key).or_default().merge(slot);
+        }
+    }
+
+    /// Returns keys and slots in the order of the keys.
+    pub fn slots(&self) -> impl Iterator<Item = (&str, &Slot<T>)> {
+        self.slots.iter().map(|(key, slot)| (key.as_str(), slot))
+    }
+
+    /// Returns keys and values in force in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Sourced<T>)> {
+        self.slots()
+            .filter_map(|(key, slot)| Some((key, slot.get()?)))
+    }
+}
+
+/// A number of bytes, written with `K`, `M`, `G` or `T` (powers of 1,024).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+const UNITS: [(char, u32); 4] = [('T', 40), ('G', 30), ('M', 20), ('K', 10)];
+
+impl ByteSize {
+    /// Parses `64M`, `64MiB`, `512`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let trimmed = text.trim();
+        let trimmed = trimmed.strip_suffix("iB").unwrap_or(trimmed);
+        let upper = trimmed.to_ascii_uppercase();
+        let unit = UNITS.iter().find(|(letter, _)| upper.ends_with(*letter));
+        let shift = unit.map_or(0, |(_, shift)| *shift);
+        let digits = unit.map_or(upper.as_str(), |(letter, _)| {
+            upper.trim_end_matches(*letter)
+        });
+        let number: u64 = digits.trim().parse().ok()?;
+        Some(Self(number.checked_mul(1_u64.checked_shl(shift)?)?))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (letter, shift) in UNITS {
+            if self.0 != 0 && self.0.trailing_zeros() >= shift {
+                return write!(f, "{}{letter}", self.0 >> shift);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Permission bits, written in octal: `"0755"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// Parses `0755`, `755`, `1777`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        let mode = u32::from_str_radix(digits, 8).ok()?;
+        (!digits.starts_with('+') && mode <= 0o7777).then_some(Self(mode))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// A span of time in milliseconds, written `250ms`, `10s`, `5m`, `1h`, or a number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// Parses `250ms`, `10s`, `5m`, `1h`, `2d` or a plain number of seconds.
+    pub fn parse(text: &str) -> Option<Self> {
+        const UNITS: [(&str, u64); 5] = [
+            ("ms", 1),
+            ("s", 1_000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
+        let unit = UNITS.iter().find(|(name, _)| text.ends_with(name));
+        let (digits, factor) = match unit {
+            Some((name, factor)) => (text.strip_suffix(name)?, *factor),
+            None => (text, 1_000),
+        };
+        Some(Self(
+            digits.trim().parse::<u64>().ok()?.checked_mul(factor)?,
+        ))
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n % 1_000 == 0 => write!(f, "{}s", n / 1_000),
+            n => write!(f, "{n}ms"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(edits: &[(char, u8)]) -> List<u8> {
+        let mut list = List::default();
+        for (kind, value) in edits {
+            let item = Sourced::default_value(*value);
+            list.edit(match kind {
+                '+' => Edit::Add(item),
+                '-' => Edit::Remove(item),
+                _ => Edit::Clear(Origin::DEFAULT),
+            });
+        }
+        list
+    }
+
+    fn values(list: &List<u8>) -> Vec<u8> {
+        list.items().into_iter().map(|item| *item.value).collect()
+    }
+
+    #[test]
+    fn a_list_is_appended_to_and_keeps_its_order() {
+        assert_eq!(values(&list(&[('+', 2), ('+', 1), ('+', 2)])), [2, 1]);
+    }
+
+    #[test]
+    fn replace_starts_afresh_and_remove_takes_out() {
+        assert_eq!(
+            values(&list(&[('+', 1), ('!', 0), ('+', 2), ('+', 3), ('-', 2)])),
+            [3]
+        );
+        assert_eq!(list(&[('-', 9)]).fold().unmatched.len(), 1);
+    }
+
+    #[test]
+    fn the_upper_value_wins_and_remembers_what_it_replaced() {
+        let (mut low, mut high) = (Slot::default(), Slot::default());
+        low.set(1, Origin::DEFAULT);
+        high.set(2, Origin::DEFAULT);
+        low.merge(high);
+        assert_eq!(low.get().map(|s| s.value), Some(2));
+        assert_eq!(low.replaced().len(), 1);
+    }
+
+    #[test]
+    fn sizes_modes_and_times_round_trip() {
+        for text in ["0", "512", "64M", "3K", "1T"] {
+            assert_eq!(
+                ByteSize::parse(text).map(|s| s.to_string()).as_deref(),
+                Some(text)
+            );
+        }
+        assert_eq!(ByteSize::parse("64MiB"), Some(ByteSize(64 << 20)));
+        assert_eq!(ByteSize::parse("x"), None);
+        assert_eq!(ByteSize::parse("99999999T"), None);
+        assert_eq!(Mode::parse("1777"), Some(Mode(0o1777)));
+        assert_eq!(Mode::parse("888"), None);
+        assert_eq!(Millis::parse("5m"), Some(Millis(300_000)));
+        assert_eq!(Millis::parse("10"), Some(Millis(10_000)));
+        assert_eq!(Millis::parse("x"), None);
+    }
+}
