@@ -145,8 +145,10 @@ pub struct Group {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
     /// Lines of its passwd file.
+    #[serde(default)]
     pub passwd: Vec<Passwd>,
     /// Lines of its group file.
+    #[serde(default)]
     pub group: Vec<Group>,
 }
 
@@ -246,6 +248,10 @@ pub trait Facts {
     fn users(&self, root: &Path) -> Users;
     /// Returns the soft and hard limit of a resource of setrlimit(2), by its number.
     fn rlimit(&self, resource: u32) -> (u64, u64);
+    /// Returns the value of a setting below /proc/sys.
+    fn setting(&self, path: &Path) -> Option<String>;
+    /// Returns the directories that profiles are looked for in, the one that wins first.
+    fn profile_directories(&self) -> Vec<PathBuf>;
     /// Returns the caller's own id map, `user` or `group`, as user_namespaces(7) writes it.
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]>;
 }
@@ -267,6 +273,12 @@ pub struct Recorded {
     /// Soft and hard limits that are not unlimited, by the number of the resource.
     #[serde(default)]
     pub rlimits: BTreeMap<u32, (u64, u64)>,
+    /// Settings below /proc/sys.
+    #[serde(default)]
+    pub settings: BTreeMap<PathBuf, String>,
+    /// Directories that profiles are looked for in.
+    #[serde(default)]
+    pub profile_directories: Vec<PathBuf>,
     /// The caller's user id map.
     pub uid_map: Vec<[u32; 3]>,
     /// The caller's group id map.
@@ -313,6 +325,14 @@ impl Facts for Recorded {
             .get(&resource)
             .copied()
             .unwrap_or((u64::MAX, u64::MAX))
+    }
+
+    fn setting(&self, path: &Path) -> Option<String> {
+        self.settings.get(path).cloned()
+    }
+
+    fn profile_directories(&self) -> Vec<PathBuf> {
+        self.profile_directories.clone()
     }
 
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {

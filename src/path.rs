@@ -467,6 +467,8 @@ mod tests {
                 .collect(),
             users: BTreeMap::new(),
             rlimits: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            profile_directories: vec![],
             uid_map: vec![],
             gid_map: vec![],
         }

@@ -53,7 +53,7 @@ pub fn resolve(
         keeps_capability: (kept != 0).then_some(capabilities.origin),
         keeps_sys_admin: (kept & capability::SYS_ADMIN != 0).then_some(capabilities.origin),
     };
-    let namespaces = namespaces::resolve(&profile.namespaces, needs, sink);
+    let namespaces = namespaces::resolve(&profile.namespaces, needs, facts, sink);
     // The root and the user depend on each other only through paths that begin with `~`: those of
     // the root are the caller's.
     let caller = own_entry(facts);
@@ -85,11 +85,12 @@ pub fn resolve(
     let files = files::resolve(&profile.files, &root, &context, sink);
     let mounts = mounts::resolve(&profile.mount, &expand, facts, sink);
     let process = process::resolve(&profile.process, &expand, sink);
-    lonely_privileges(&process, &namespaces, facts, sink);
+    lonely_privileges(&process, &namespaces, &root, facts, sink);
+    exposed_profiles(&mounts, facts, sink);
     Some(Policy {
         dev: dev::resolve(&profile.dev, &root),
         limits: limits::resolve(&profile.limits, facts, sink),
-        landlock: landlock::resolve(&profile.landlock, facts, sink),
+        landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
         seccomp: seccomp::resolve(&profile.seccomp, &namespaces, facts, sink),
         env: env::resolve(&profile.env, &user.entry, facts, sink),
         command: command::resolve(&profile.command, sink)?,
@@ -105,10 +106,49 @@ pub fn resolve(
     })
 }
 
+/// Refuses a writable bind that shows the directories of profiles under another name.
+fn exposed_profiles(
+    mounts: &[(PathBuf, crate::value::Sourced<mounts::Rule>)],
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) {
+    for (_, rule) in mounts {
+        let mounts::Rule::Bind {
+            source, options, ..
+        } = &rule.value
+        else {
+            continue;
+        };
+        if options.contains(&MountOption::Ro) {
+            continue;
+        }
+        for directory in facts.profile_directories() {
+            let Ok((real, _)) = crate::path::follow(&directory, facts) else {
+                continue;
+            };
+            if real.starts_with(source) || source.starts_with(&real) {
+                sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        "a writable mount would let the command change profiles of sbx",
+                    )
+                    .at(rule.origin)
+                    .with_note(format!(
+                        "profiles are looked for in {}",
+                        directory.display()
+                    ))
+                    .help("make it `ro`, or show a smaller part of the tree"),
+                );
+            }
+        }
+    }
+}
+
 /// Refuses what can be had only with a privilege that is not there.
 fn lonely_privileges(
     process: &process::Rule,
     namespaces: &namespaces::Rule,
+    root: &root::Rule,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) {
@@ -121,6 +161,17 @@ fn lonely_privileges(
             )
             .at(namespaces.origin)
             .help("remove `user = false` from [namespaces], or start sbx as root"),
+        );
+    }
+    if let (Some(locked), None) = (namespaces.locks, root.mounts_proc) {
+        sink.push(
+            Diagnostic::error(
+                Code::Conflict,
+                "mounts can be locked only where sbx mounts /proc",
+            )
+            .at(locked)
+            .label(root.origin, "\"proc\" is missing from `auto-mount` here")
+            .help("add \"proc\" to `auto-mount` in [root]"),
         );
     }
     let Some(pid_1) = process.as_pid_1 else {
@@ -311,6 +362,7 @@ fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     for (path, intent) in &policy.files.intents {
         intent_node(policy, path, intent, &mut tree);
     }
+    executable_parts(policy, &mut tree, facts);
     if let Some(origin) = policy
         .root
         .mounts_proc
@@ -338,6 +390,38 @@ fn executable(policy: &Policy, path: &Path) -> bool {
         .any(|(above, _)| path.starts_with(above))
 }
 
+/// Binds what is to be executable below a writable grant on itself, without `noexec`.
+fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
+    for (path, origin) in &policy.files.exec {
+        let above = path
+            .ancestors()
+            .skip(1)
+            .find_map(|above| policy.files.intents.get(above));
+        let is_own = policy.files.intents.contains_key(path);
+        let Some(fact) = facts.file(path).filter(|_| !is_own) else {
+            continue;
+        };
+        if above.is_some_and(|grant| grant.verb == Verb::Write) {
+            let identity = SourceIdentity {
+                dev: fact.dev,
+                ino: fact.ino,
+                kind: fact.kind,
+            };
+            let options = ALWAYS.to_vec();
+            tree.put(
+                path,
+                Node::Bind {
+                    source: path.clone(),
+                    identity,
+                    options,
+                    is_pinned: false,
+                },
+                *origin,
+            );
+        }
+    }
+}
+
 fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_>) {
     let mut options = ALWAYS.to_vec();
     if intent.verb == Verb::Read {
@@ -345,11 +429,11 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
     } else if !executable(policy, path) {
         options.push(MountOption::Noexec);
     }
+    if intent.is_pinned {
+        pin(policy, path, intent.origin, tree);
+    }
     let node = match (intent.verb, &intent.fact) {
-        (Verb::Hide, _) => {
-            pin(policy, path, intent.origin, tree);
-            Node::Cover
-        }
+        (Verb::Hide, _) => Node::Cover,
         (Verb::Private, _) | (_, None) => Node::Tmpfs {
             size: mounts::DEFAULT_TMPFS,
             inodes: None,

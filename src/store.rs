@@ -14,7 +14,7 @@ const MAX_PROFILE: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), words(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -29,6 +29,12 @@ pub enum StoreError {
         /// Why it is not trusted.
         why: String,
     },
+}
+
+fn words(error: &std::io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), crate::exec::sys::describe)
 }
 
 /// Says whether a file is there.

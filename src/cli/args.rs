@@ -75,11 +75,7 @@ pub(super) struct PlanArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct CommandArgs {
     /// The command and its arguments; without one, `[command] argv` of the profile
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(super) argv: Vec<OsString>,
 }
 

@@ -313,20 +313,41 @@ impl Flags<'_> {
         let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*".contains(c);
         let is_word = !value.is_empty() && value.chars().all(bare);
         let mut quoted = format!("{key}={value}");
-        if is_word && toml_fails(&quoted) {
+        if is_word && !is_plain_toml(&quoted) {
             quoted = format!("{key}={}", crate::schema::toml_string(value));
         }
         let source = self.sources.add(SourceKind::Flag, "--set", quoted.clone());
         self.used.push(source);
         let profile = Profile::read(&quoted, source, self.sink);
+        for (section, keys) in profile.show() {
+            let name = if section.is_empty() {
+                keys.first().map_or("", |(key, _)| *key)
+            } else {
+                section.as_str()
+            };
+            if section.is_empty() || section == "match" {
+                let origin = Origin::new(source, 0..quoted.len());
+                let help = if name == "extends" {
+                    "use `--profile` instead"
+                } else {
+                    "write it in a profile"
+                };
+                self.bad(
+                    origin,
+                    format!("`{name}` has no meaning on the command line"),
+                    help,
+                );
+            }
+        }
         self.profile.merge(profile);
     }
 }
 
-fn toml_fails(text: &str) -> bool {
+/// Says whether a line is TOML as it stands; a time of day such as `10:20` is meant as a word.
+fn is_plain_toml(text: &str) -> bool {
     let mut sink = Sink::default();
-    crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
-    sink.has_errors()
+    let table = crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
+    !sink.has_errors() && !crate::schema::has_time(table.get_ref())
 }
 
 /// Splits at colons that no backslash stands before.

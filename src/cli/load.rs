@@ -86,6 +86,9 @@ impl Library {
             let near = nearest(name, all.iter().map(|(known, _)| known.as_str()));
             diagnostic = match near {
                 Some(known) => diagnostic.help(format!("write `{known}`")),
+                None if origin.is_some() => {
+                    diagnostic.help("`extends` takes names, not paths; see `sbx profiles`")
+                }
                 None => diagnostic.help(
                     "see `sbx profiles`; a path to a file must have a slash in it: `./my.toml`",
                 ),

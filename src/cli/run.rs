@@ -9,7 +9,7 @@ use super::{FAILED, Told, layer, print};
 use crate::diag::Severity;
 use crate::exec::{Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
-use crate::host::{Live, profile_directories};
+use crate::host::Live;
 use crate::plan::{self, Plan};
 use crate::policy;
 use crate::profile::Stack;
@@ -107,7 +107,7 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
 /// Everything up to the plan; nothing where an error was told.
 fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result<Option<Planned>> {
     let facts = Live::new()?;
-    let library = Library::new(profile_directories(&facts), facts.caller().uid);
+    let library = Library::new(facts.profile_directories(), facts.caller().uid);
     let mut names = flags.profiles.clone();
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
         names.extend(library.serving(command).map(OsString::from));

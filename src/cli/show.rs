@@ -10,14 +10,14 @@ use super::load::Library;
 use super::{FAILED, Told, print};
 use crate::diag::{Severity, SourceMap, printable};
 use crate::facts::Facts as _;
-use crate::host::{self, Live, State, profile_directories};
+use crate::host::{self, Live, State};
 use crate::profile::{Place, Profile, Stack};
 use crate::schema::Shown;
 
 fn library() -> anyhow::Result<Library> {
     let facts = Live::new()?;
     Ok(Library::new(
-        profile_directories(&facts),
+        facts.profile_directories(),
         facts.caller().uid,
     ))
 }

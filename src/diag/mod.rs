@@ -142,6 +142,12 @@ impl Sink {
         &self.found
     }
 
+    /// Puts them in the order of the places that they speak of.
+    pub fn sort(&mut self) {
+        self.found
+            .sort_by_key(|one| one.labels.first().map(|label| label.origin));
+    }
+
     /// Takes all of `other`'s.
     pub fn absorb(&mut self, other: Self) {
         for diagnostic in other.found {

@@ -80,6 +80,8 @@ pub struct Intent {
     pub fact: Option<FileFact>,
     /// Whether it is the private home, which only its user may enter.
     pub is_home: bool,
+    /// Whether the directories between a writable grant and this path must stay where they are.
+    pub is_pinned: bool,
     /// Where it was asked for.
     pub origin: Origin,
     rank: usize,
@@ -163,7 +165,7 @@ impl Context<'_> {
     }
 
     fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, String> {
-        if pattern.is_argument || !path::is_glob(&self.expanded(pattern)?) {
+        if self.literal(pattern).is_some() || !path::is_glob(&self.expanded(pattern)?) {
             return self.path(pattern).map(|path| vec![path]);
         }
         path::glob(&self.expanded(pattern)?, self.facts)
@@ -201,6 +203,7 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         }
     });
     found.distrust_links();
+    found.protect_profiles();
     found.rule
 }
 
@@ -291,7 +294,13 @@ impl Finder<'_> {
                         format!("unknown group of files `@{group}`"),
                     )
                     .at(item.origin)
-                    .suggest(group, known)
+                    .suggest(
+                        item.value.text.to_str().unwrap_or_default(),
+                        known
+                            .map(|name| format!("@{name}"))
+                            .iter()
+                            .map(String::as_str),
+                    )
                     .with_note(format!("expected one of @{}", known.join(", @"))),
                 );
                 continue;
@@ -395,6 +404,22 @@ impl Finder<'_> {
             }
             return;
         }
+        let links = fact
+            .as_ref()
+            .filter(|fact| fact.kind == FileKind::File)
+            .map_or(1, |fact| fact.nlink);
+        if verb == Verb::Hide && links > 1 && !optional {
+            self.sink.push(
+                Diagnostic::error(
+                    Code::NotEnforceable,
+                    format!("`{shown}` has {links} names: hiding one does not hide the others"),
+                )
+                .at(origin)
+                .help("hide the directories that they are in, or remove the other names")
+                .help(format!("write `?{shown}` to hide this name alone")),
+            );
+            return;
+        }
         let is_directory = fact
             .as_ref()
             .is_none_or(|fact| fact.kind == FileKind::Directory);
@@ -414,6 +439,7 @@ impl Finder<'_> {
             verb,
             fact,
             is_home: false,
+            is_pinned: verb == Verb::Hide,
             origin,
             rank,
         };
@@ -432,6 +458,68 @@ impl Finder<'_> {
             .ancestors()
             .find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
+    }
+
+    /// Keeps the directories of profiles from being written, whatever a rule says: what is written
+    /// there decides over the next start (security.md A7 83).
+    fn protect_profiles(&mut self) {
+        for directory in self.context.facts.profile_directories() {
+            let Ok((real, fact)) = path::follow(&directory, self.context.facts) else {
+                continue;
+            };
+            let shown = printable_os(&directory);
+            let below = self
+                .rule
+                .intents
+                .iter()
+                .find(|(path, intent)| intent.verb == Verb::Write && path.starts_with(&real));
+            if let Some((path, intent)) = below {
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!(
+                            "`{}` belongs to the profiles of sbx and cannot be writable inside",
+                            printable_os(path)
+                        ),
+                    )
+                    .at(intent.origin)
+                    .help("remove it: who writes there decides over the next start"),
+                );
+                continue;
+            }
+            let above = real
+                .ancestors()
+                .find_map(|above| self.rule.intents.get(above));
+            let Some(grant) = above.filter(|intent| intent.verb == Verb::Write).cloned() else {
+                continue;
+            };
+            if fact.is_none() {
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!("this would let the command make profiles of sbx in {shown}"),
+                    )
+                    .at(grant.origin)
+                    .help(format!(
+                        "create it, `mkdir -p {shown}`: where it is there it is kept read-only"
+                    ))
+                    .help("or grant less"),
+                );
+                continue;
+            }
+            let origin = grant
+                .origin
+                .implied_by("`profiles are never writable inside`");
+            let intent = Intent {
+                verb: Verb::Read,
+                fact,
+                is_home: false,
+                is_pinned: true,
+                origin,
+                rank: grant.rank,
+            };
+            self.rule.intents.insert(real, intent);
+        }
     }
 
     /// Refuses links that the command, or a stranger, could have planted (security.md A1 8, 9).

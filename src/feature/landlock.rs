@@ -3,6 +3,7 @@
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
 use crate::feature::tree::{Access, AccessKind};
+use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder};
 use crate::rights;
 use crate::schema::{choice_leaf, section};
@@ -64,10 +65,27 @@ const TCP_ABI: u32 = 4;
 const SCOPE_ABI: u32 = 6;
 
 /// Decides what is enforced; nothing where Landlock is off or not there.
-pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Option<Rule> {
+pub fn resolve(
+    spec: &Spec,
+    nested: &Sourced<NestedUsers>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Option<Rule> {
     let abi = facts.kernel().landlock_abi.min(rights::HIGHEST_ABI);
     let mode = spec.mode.or(Mode::Auto);
     if mode.value == Mode::Off {
+        return None;
+    }
+    // A process in a Landlock domain cannot change the tree of mounts (landlock(7)), which is what
+    // free user namespaces are for: unless Landlock is asked for as well, it gives way.
+    if nested.value == NestedUsers::Allow && mode.origin.is_default() {
+        sink.push(
+            Diagnostic::warning(
+                Code::Weakened,
+                "Landlock forbids mounts, which `nested-users = \"allow\"` is to allow: it is off, and mounts alone hold the rules for files",
+            )
+            .at(nested.origin),
+        );
         return None;
     }
     if mode.value == Mode::Require && abi < rights::HIGHEST_ABI {

@@ -1,6 +1,9 @@
 //! `[namespaces]`: which namespaces the command gets, and what it may do with further ones.
 
+use std::path::Path;
+
 use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::facts::Facts;
 use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder, Namespace};
 use crate::schema::{Leaf, Reader, Value, choice_leaf, section};
@@ -191,7 +194,7 @@ pub struct Needs {
 }
 
 /// Decides which namespaces are made.
-pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
+pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) -> Rule {
     let switches = [
         (Namespace::User, &spec.user),
         (Namespace::Mount, &spec.mount),
@@ -200,13 +203,18 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
         (Namespace::Uts, &spec.uts),
         (Namespace::Cgroup, &spec.cgroup),
     ];
-    let on = |slot: &Slot<Switch>| slot.or(Switch::On).value != Switch::Off;
+    let on =
+        |namespace: Namespace, slot: &Slot<Switch>, default: Switch| match slot.or(default).value {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Try => is_possible(namespace, facts),
+        };
     let mut made: Vec<_> = switches
         .iter()
-        .filter(|(_, slot)| on(slot))
+        .filter(|(namespace, slot)| on(*namespace, slot, Switch::On))
         .map(|(namespace, _)| *namespace)
         .collect();
-    if net(spec, needs, sink) {
+    if net(spec, needs, sink) && on(Namespace::Net, &spec.net, Switch::On) {
         made.push(Namespace::Net);
     }
     let written = switches.iter().find_map(|(_, slot)| slot.get());
@@ -239,13 +247,30 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
     }
     Rule {
         origin: written.map_or(Origin::DEFAULT, |slot| slot.origin),
-        time: time(spec, has(Namespace::Pid), sink),
+        time: time(
+            spec,
+            on(Namespace::Time, &spec.time, Switch::Off),
+            has(Namespace::Pid),
+            sink,
+        ),
         hostname: has(Namespace::Uts).then(|| spec.hostname.or("sbx".to_owned())),
         domainname: spec.domainname.get().cloned(),
         nested,
         locks,
         made,
     }
+}
+
+/// Says whether the kernel has a namespace and its number is not limited to 0.
+fn is_possible(namespace: Namespace, facts: &dyn Facts) -> bool {
+    let name = if namespace == Namespace::Mount {
+        "mnt"
+    } else {
+        namespace.name()
+    };
+    let exists = facts.file(&Path::new("/proc/self/ns").join(name)).is_some();
+    let limit = facts.setting(Path::new(&format!("/proc/sys/user/max_{name}_namespaces")));
+    exists && limit.as_deref() != Some("0")
 }
 
 fn not_yet(written: Option<&Sourced<Switch>>, key: &str, why: &str, sink: &mut Sink) {
@@ -322,7 +347,7 @@ fn check_name(key: &str, name: &Sourced<String>, has_uts: bool, sink: &mut Sink)
     }
 }
 
-fn time(spec: &Spec, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
+fn time(spec: &Spec, is_on: bool, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
     let mut offsets = (0, 0);
     let mut asked = None;
     for (clock, offset) in spec.time_offset.iter() {
@@ -337,9 +362,8 @@ fn time(spec: &Spec, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
             ),
         }
     }
-    let switch = spec.time.or(Switch::Off);
-    if switch.value == Switch::Off {
-        if let Some(origin) = asked {
+    if !is_on {
+        if let Some(origin) = asked.filter(|_| spec.time.or(Switch::Off).value == Switch::Off) {
             sink.push(
                 Diagnostic::error(Code::Conflict, "`time-offset` needs a time namespace")
                     .at(origin)

@@ -141,6 +141,21 @@ pub fn resolve(
         };
         streams.push((number, source, stream.origin));
     }
+    for number in spec
+        .keep_fds
+        .items()
+        .iter()
+        .filter(|number| *number.value < 3)
+    {
+        sink.push(
+            Diagnostic::error(
+                Code::BadValue,
+                format!("descriptor {} is always passed on", number.value),
+            )
+            .at(number.origin)
+            .help("name descriptors above 2"),
+        );
+    }
     let on = |slot: &Slot<bool>| {
         slot.get()
             .filter(|value| value.value)
@@ -157,7 +172,6 @@ pub fn resolve(
             .items()
             .iter()
             .map(|fd| (*fd.value, fd.origin))
-            .filter(|(fd, _)| *fd > 2)
             .collect(),
         streams,
         as_pid_1: on(&spec.as_pid_1),

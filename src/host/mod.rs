@@ -4,7 +4,6 @@
 mod directories;
 mod doctor;
 
-pub use directories::profile_directories;
 pub(crate) use doctor::why_no_namespace;
 pub use doctor::{Check, State, checks};
 
@@ -138,6 +137,16 @@ impl Facts for Live {
 
     fn rlimit(&self, resource: u32) -> (u64, u64) {
         sys::ident::getrlimit(resource).unwrap_or((u64::MAX, u64::MAX))
+    }
+
+    fn setting(&self, path: &Path) -> Option<String> {
+        std::fs::read_to_string(path)
+            .ok()
+            .map(|text| text.trim().to_owned())
+    }
+
+    fn profile_directories(&self) -> Vec<PathBuf> {
+        directories::profile_directories(self)
     }
 
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {

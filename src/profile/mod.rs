@@ -114,9 +114,11 @@ impl Profile {
     /// Reads a profile from TOML, telling every problem.
     pub fn read(text: &str, source: SourceId, sink: &mut Sink) -> Self {
         let mut profile = Self::default();
-        let table = schema::parse(text, source, sink);
-        let mut reader = Reader::new(table.get_ref(), source, sink);
-        profile.read_table(&mut reader);
+        let mut found = Sink::default();
+        let table = schema::parse(text, source, &mut found);
+        profile.read_table(&mut Reader::new(table.get_ref(), source, &mut found));
+        found.sort();
+        sink.absorb(found);
         profile
     }
 

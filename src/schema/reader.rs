@@ -20,6 +20,15 @@ pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<De
     table
 }
 
+/// Says whether a table has a date or time in it, however deep: no key of a profile takes one.
+pub fn has_time(table: &DeTable<'_>) -> bool {
+    table.iter().any(|(_, value)| match value.get_ref() {
+        DeValue::Datetime(_) => true,
+        DeValue::Table(inner) => has_time(inner),
+        _ => false,
+    })
+}
+
 /// Reads one table.
 #[derive(Debug)]
 pub struct Reader<'a, 's> {
