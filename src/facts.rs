@@ -169,22 +169,14 @@ impl Users {
                 shell: PathBuf::from(shell),
             })
         };
-        let members = |text: &str| {
-            text.split(',')
-                .filter(|m| !m.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
+        let members =
+            |text: &str| text.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
         let group_line = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
             let [name, _, gid, list] = fields.as_slice() else {
                 return None;
             };
-            Some(Group {
-                name: (*name).to_owned(),
-                gid: gid.parse().ok()?,
-                members: members(list),
-            })
+            Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members: members(list) })
         };
         Self {
             passwd: passwd.lines().filter_map(user).collect(),
@@ -308,11 +300,7 @@ impl Facts for Recorded {
 
     fn names(&self, directory: &Path) -> Vec<OsString> {
         let inside = |path: &&PathBuf| path.parent() == Some(directory);
-        let names = self
-            .files
-            .keys()
-            .filter(inside)
-            .filter_map(|path| path.file_name());
+        let names = self.files.keys().filter(inside).filter_map(|path| path.file_name());
         names.map(OsStr::to_owned).collect()
     }
 
@@ -321,10 +309,7 @@ impl Facts for Recorded {
     }
 
     fn rlimit(&self, resource: u32) -> (u64, u64) {
-        self.rlimits
-            .get(&resource)
-            .copied()
-            .unwrap_or((u64::MAX, u64::MAX))
+        self.rlimits.get(&resource).copied().unwrap_or((u64::MAX, u64::MAX))
     }
 
     fn setting(&self, path: &Path) -> Option<String> {
@@ -336,11 +321,7 @@ impl Facts for Recorded {
     }
 
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {
-        if groups {
-            self.gid_map.clone()
-        } else {
-            self.uid_map.clone()
-        }
+        if groups { self.gid_map.clone() } else { self.uid_map.clone() }
     }
 }
 

@@ -5,6 +5,14 @@
 //! `plan` is what comes out, as the difference to the plan of the empty profile on the same facts
 //! (the case `empty` has that plan in full), `told` every message. `SBX_BLESS=1` writes what came
 //! out into the files.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test"
+)]
 
 mod pure;
 
@@ -34,13 +42,7 @@ fn cases() -> Vec<(String, BTreeMap<String, String>)> {
                 None => *parts.entry(part.clone()).or_default() += &format!("{line}\n"),
             }
         }
-        (
-            path.file_stem()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned(),
-            parts,
-        )
+        (path.file_stem().expect("a name").to_string_lossy().into_owned(), parts)
     };
     paths.iter().map(parts).collect()
 }
@@ -53,26 +55,15 @@ fn made(case: &BTreeMap<String, String>) -> Made {
 
 /// Lines without their numbers, which every added step shifts.
 fn steps(made: &Made) -> Vec<String> {
-    let line = |line: &str| {
-        line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit())
-            .to_owned()
-    };
+    let line =
+        |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).to_owned();
     let text = made.plan_text.as_deref().unwrap_or_default();
-    text.lines()
-        .filter(|l| l.starts_with(' ') || l.starts_with("note"))
-        .map(line)
-        .collect()
+    text.lines().filter(|l| l.starts_with(' ') || l.starts_with("note")).map(line).collect()
 }
 
 fn difference(from: &[String], to: &[String]) -> String {
-    let gone = from
-        .iter()
-        .filter(|line| !to.contains(line))
-        .map(|line| format!("- {line}\n"));
-    let new = to
-        .iter()
-        .filter(|line| !from.contains(line))
-        .map(|line| format!("+ {line}\n"));
+    let gone = from.iter().filter(|line| !to.contains(line)).map(|line| format!("- {line}\n"));
+    let new = to.iter().filter(|line| !from.contains(line)).map(|line| format!("+ {line}\n"));
     gone.chain(new).collect()
 }
 
@@ -82,15 +73,8 @@ fn outcome(name: &str, case: &BTreeMap<String, String>) -> (String, String) {
         (None, _) => "none\n".to_owned(),
         (Some(text), true) => text.clone(),
         (Some(_), false) => {
-            let facts = case
-                .get("facts")
-                .map(|text| text.trim())
-                .unwrap_or_default();
-            let user: &[&str] = if facts == "root" {
-                &["--user", "ann"]
-            } else {
-                &[]
-            };
+            let facts = case.get("facts").map(|text| text.trim()).unwrap_or_default();
+            let user: &[&str] = if facts == "root" { &["--user", "ann"] } else { &[] };
             let base = pure::make("", &[user, &["--", "true"]].concat(), facts);
             difference(&steps(&base), &steps(&made))
         }
@@ -144,10 +128,7 @@ fn json_has_the_same_steps_as_the_text() {
         for (step, line) in list.iter().zip(lines) {
             let words = step["words"].as_str().expect("words");
             let origin = step["origin"].as_str().expect("an origin");
-            assert!(
-                line.contains(words) && line.contains(origin),
-                "{name}: {line} / {step}"
-            );
+            assert!(line.contains(words) && line.contains(origin), "{name}: {line} / {step}");
         }
     }
 }
@@ -169,10 +150,7 @@ fn every_diagnostic_code_that_planning_can_give_has_a_case() {
     for code in Code::ALL {
         let name = code.name();
         let shown = told.contains(&format!("[{name}]"));
-        assert!(
-            shown || elsewhere.contains(&name),
-            "no golden case tells `{name}`"
-        );
+        assert!(shown || elsewhere.contains(&name), "no golden case tells `{name}`");
     }
 }
 

@@ -1,5 +1,13 @@
 //! Holds the modules to the levels of `src/lib.rs`: each imports from lower ones only, and the
 //! crates that belong to one place are named in that place only.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,16 +15,7 @@ use std::path::{Path, PathBuf};
 /// Levels, lowest first; modules of one line may import each other.
 const LEVELS: [&[&str]; 6] = [
     &["diag"],
-    &[
-        "value",
-        "schema",
-        "facts",
-        "path",
-        "capability",
-        "rights",
-        "filter",
-        "plan",
-    ],
+    &["value", "schema", "facts", "path", "capability", "rights", "filter", "plan"],
     &["feature"],
     &["profile", "policy"],
     &["store", "host", "exec"],
@@ -40,11 +39,7 @@ fn sources() -> Vec<(String, String)> {
     fn walk(directory: &Path, out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).expect("src can be read") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, out)
-            } else {
-                out.push(path)
-            }
+            if path.is_dir() { walk(&path, out) } else { out.push(path) }
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -53,15 +48,8 @@ fn sources() -> Vec<(String, String)> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     paths.sort();
     let read = |path: PathBuf| {
-        let name = path
-            .strip_prefix(&root)
-            .expect("below src")
-            .to_string_lossy()
-            .into_owned();
-        (
-            name,
-            std::fs::read_to_string(&path).expect("a source can be read"),
-        )
+        let name = path.strip_prefix(&root).expect("below src").to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(&path).expect("a source can be read"))
     };
     paths.into_iter().map(read).collect()
 }
@@ -70,11 +58,7 @@ fn sources() -> Vec<(String, String)> {
 fn code(text: &str) -> String {
     let production = text.split("\n#[cfg(test)]\n").next().unwrap_or(text);
     let no_comment = |line: &str| line.split("//").next().unwrap_or("").to_owned();
-    production
-        .lines()
-        .map(no_comment)
-        .collect::<Vec<_>>()
-        .join("\n")
+    production.lines().map(no_comment).collect::<Vec<_>>().join("\n")
 }
 
 fn level(module: &str) -> Option<usize> {
@@ -84,9 +68,7 @@ fn level(module: &str) -> Option<usize> {
 /// Modules of this crate that a text names as `crate::module`.
 fn imports(text: &str) -> Vec<String> {
     let word = |rest: &str| -> String {
-        rest.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
     let mut found: Vec<String> = text.split("crate::").skip(1).map(word).collect();
     found.retain(|name| level(name).is_some());
@@ -99,10 +81,7 @@ fn a_module_imports_from_lower_levels_only() {
     for (name, text) in sources() {
         let module = name.split(['/', '.']).next().unwrap_or_default().to_owned();
         let Some(own) = level(&module) else {
-            assert!(
-                ["lib", "main"].contains(&module.as_str()),
-                "{name} is in no level"
-            );
+            assert!(["lib", "main"].contains(&module.as_str()), "{name} is in no level");
             continue;
         };
         for imported in imports(&code(&text)) {
@@ -123,10 +102,9 @@ fn a_crate_is_named_where_it_belongs_only() {
             let uses = [format!("{krate}::"), format!("use {krate};")];
             let before = |at: usize| code.get(..at).and_then(|text| text.chars().next_back());
             let own = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_:".contains(c));
-            let is_named = uses.iter().any(|text| {
-                code.match_indices(text.as_str())
-                    .any(|(at, _)| !own(before(at)))
-            });
+            let is_named = uses
+                .iter()
+                .any(|text| code.match_indices(text.as_str()).any(|(at, _)| !own(before(at))));
             // `feature::landlock`, `sys::landlock` and `host::directories` are modules of ours.
             let is_module = code.contains(&format!("mod {krate};"))
                 || code.lines().any(|line| {
@@ -143,16 +121,10 @@ fn a_crate_is_named_where_it_belongs_only() {
     }
     for (krate, places) in PLACES {
         let files = named.get(krate).cloned().unwrap_or_default();
-        assert!(
-            !files.is_empty(),
-            "`{krate}` is named nowhere: is it needed?"
-        );
+        assert!(!files.is_empty(), "`{krate}` is named nowhere: is it needed?");
         for file in files {
             let is_allowed = places.iter().any(|place| file.starts_with(place));
-            assert!(
-                is_allowed,
-                "{file} names `{krate}`, which belongs to {places:?}"
-            );
+            assert!(is_allowed, "{file} names `{krate}`, which belongs to {places:?}");
         }
     }
 }
@@ -161,9 +133,6 @@ fn a_crate_is_named_where_it_belongs_only() {
 fn unsafe_code_is_in_one_folder() {
     for (name, text) in sources() {
         let has = code(&text).contains("unsafe ");
-        assert!(
-            !has || name.starts_with("exec/sys/"),
-            "{name} has unsafe code"
-        );
+        assert!(!has || name.starts_with("exec/sys/"), "{name} has unsafe code");
     }
 }

@@ -68,18 +68,11 @@ pub fn layer_of(
     sources: &mut SourceMap,
     sink: &mut Sink,
 ) -> Result<crate::profile::Layer, String> {
-    let words = [crate::NAME, "run"]
-        .into_iter()
-        .chain(arguments.iter().copied());
+    let words = [crate::NAME, "run"].into_iter().chain(arguments.iter().copied());
     match Args::try_parse_from(words) {
-        Ok(Args {
-            verb: Verb::Run(run),
-        }) => Ok(layer::layer(
-            &run.overrides,
-            &run.command.argv,
-            sources,
-            sink,
-        )),
+        Ok(Args { verb: Verb::Run(run) }) => {
+            Ok(layer::layer(&run.overrides, &run.command.argv, sources, sink))
+        }
         Ok(_) => Err("not arguments of `run`".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -116,10 +109,7 @@ impl Told {
 /// Prints data. A reader that closed its end early has seen what it wanted.
 fn print(data: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(data.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }

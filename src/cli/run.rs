@@ -22,11 +22,7 @@ struct Planned {
 }
 
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<u8> {
-    let mut told = Told {
-        quiet: args.quiet,
-        json: args.json,
-        ..Told::default()
-    };
+    let mut told = Told { quiet: args.quiet, json: args.json, ..Told::default() };
     let planned = make(&args.overrides, &args.command.argv, &mut told)?;
     told.tell(Severity::Warning);
     let Some(planned) = planned else {
@@ -41,22 +37,10 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
-    let mut told = Told {
-        quiet: args.quiet,
-        ..Told::default()
-    };
+    let mut told = Told { quiet: args.quiet, ..Told::default() };
     let planned = make(&args.overrides, &args.command.argv, &mut told)?;
-    told.tell(if args.verbose {
-        Severity::Note
-    } else {
-        Severity::Warning
-    });
-    let Some(Planned {
-        plan,
-        facts,
-        kill_grace_ms,
-    }) = planned
-    else {
+    told.tell(if args.verbose { Severity::Note } else { Severity::Warning });
+    let Some(Planned { plan, facts, kill_grace_ms }) = planned else {
         return Ok(FAILED);
     };
     let mut executed = |done: &[bool]| {
@@ -64,10 +48,7 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
             show_steps(&plan, done, &told);
         }
     };
-    let mut manner = Manner {
-        kill_grace_ms,
-        executed: &mut executed,
-    };
+    let mut manner = Manner { kill_grace_ms, executed: &mut executed };
     let run = execute(&plan, &mut manner, hooks);
     Ok(match run.outcome {
         Outcome::Exited(code) => u8::try_from(code & 0xff).unwrap_or(FAILED),
@@ -77,11 +58,7 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
                 show_steps(&plan, &run.done, &told);
             }
             let (diagnostic, status) = explain(&failure, &plan, &facts);
-            let mut told = Told {
-                sources: told.sources,
-                quiet: args.quiet,
-                ..Told::default()
-            };
+            let mut told = Told { sources: told.sources, quiet: args.quiet, ..Told::default() };
             told.sink.push(diagnostic);
             told.tell(Severity::Warning);
             status
@@ -133,10 +110,6 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     if !told.sink.has_errors() {
         plan::check(&plan, &mut told.sink);
     }
-    let planned = Planned {
-        plan,
-        facts,
-        kill_grace_ms: policy.process.kill_grace_ms,
-    };
+    let planned = Planned { plan, facts, kill_grace_ms: policy.process.kill_grace_ms };
     Ok((!told.sink.has_errors()).then_some(planned))
 }

@@ -46,12 +46,7 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "fonts",
-        &[
-            "/etc/fonts",
-            "/usr/share/fonts",
-            "/usr/local/share/fonts",
-            "/var/cache/fontconfig",
-        ],
+        &["/etc/fonts", "/usr/share/fonts", "/usr/local/share/fonts", "/var/cache/fontconfig"],
     ),
     (
         "git",
@@ -130,13 +125,8 @@ mod tests {
         for (name, _) in GROUPS {
             let all = members(name).expect("every group that is named exists");
             assert!(!all.is_empty());
-            for secret in [
-                "shadow", "sudoers", "private", "ssh_host", "fstab", "keytab", ".ssh",
-            ] {
-                assert!(
-                    all.iter().all(|path| !path.contains(secret)),
-                    "{name}: {secret}"
-                );
+            for secret in ["shadow", "sudoers", "private", "ssh_host", "fstab", "keytab", ".ssh"] {
+                assert!(all.iter().all(|path| !path.contains(secret)), "{name}: {secret}");
             }
         }
     }

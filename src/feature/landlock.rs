@@ -92,10 +92,7 @@ pub fn resolve(
         sink.push(
             Diagnostic::error(
                 Code::NotEnforceable,
-                format!(
-                    "this kernel has Landlock ABI {abi}, not ABI {}",
-                    rights::HIGHEST_ABI
-                ),
+                format!("this kernel has Landlock ABI {abi}, not ABI {}", rights::HIGHEST_ABI),
             )
             .at(mode.origin)
             .help("write `mode = \"auto\"` to use what the kernel has, or use a newer kernel"),
@@ -117,19 +114,14 @@ pub fn resolve(
     let first = |list: &List<u32>| list.items().first().map(|item| item.origin);
     needs("tcp-bind", first(&spec.tcp_bind), TCP_ABI);
     needs("tcp-connect", first(&spec.tcp_connect), TCP_ABI);
-    needs(
-        "scope",
-        spec.scope.items().first().map(|item| item.origin),
-        SCOPE_ABI,
-    );
+    needs("scope", spec.scope.items().first().map(|item| item.origin), SCOPE_ABI);
     if abi == 0 {
         return None;
     }
     let (mut net, mut ports) = (0, Vec::new());
-    for (list, right) in [
-        (&spec.tcp_bind, rights::BIND_TCP),
-        (&spec.tcp_connect, rights::CONNECT_TCP),
-    ] {
+    for (list, right) in
+        [(&spec.tcp_bind, rights::BIND_TCP), (&spec.tcp_connect, rights::CONNECT_TCP)]
+    {
         if list.is_untouched() {
             continue;
         }
@@ -145,13 +137,7 @@ pub fn resolve(
             }
         }
     }
-    Some(Rule {
-        abi,
-        net,
-        scope: scopes(spec, abi),
-        ports,
-        origin: mode.origin,
-    })
+    Some(Rule { abi, net, scope: scopes(spec, abi), ports, origin: mode.origin })
 }
 
 fn scopes(spec: &Spec, abi: u32) -> u64 {
@@ -162,10 +148,7 @@ fn scopes(spec: &Spec, abi: u32) -> u64 {
         Scope::Signal => rights::SCOPE_SIGNAL,
         Scope::AbstractSocket => rights::SCOPE_ABSTRACT_SOCKET,
     };
-    spec.scope
-        .items()
-        .iter()
-        .fold(0, |set, item| set | bit(item.value))
+    spec.scope.items().iter().fold(0, |set, item| set | bit(item.value))
 }
 
 /// Says in the plan what Landlock does not do here.
@@ -183,11 +166,7 @@ pub fn note(rule: Option<&Rule>, spec: &Spec, plan: &mut Builder) {
             names.retain(|name| name != "none");
             if !names.is_empty() {
                 plan.note(
-                    format!(
-                        "this kernel's Landlock (ABI {}) lacks {}",
-                        rule.abi,
-                        names.join(",")
-                    ),
+                    format!("this kernel's Landlock (ABI {}) lacks {}", rule.abi, names.join(",")),
                     origin,
                 );
             }
@@ -204,51 +183,24 @@ pub fn compile(
     is_writable: bool,
     plan: &mut Builder,
 ) {
-    let Rule {
-        abi,
-        net,
-        scope,
-        origin,
-        ..
-    } = *rule;
-    plan.push(
-        Action::LandlockRuleset {
-            abi,
-            fs: rights::all_fs(abi),
-            net,
-            scope,
-        },
-        origin,
-    );
+    let Rule { abi, net, scope, origin, .. } = *rule;
+    plan.push(Action::LandlockRuleset { abi, fs: rights::all_fs(abi), net, scope }, origin);
     let (whole_root, root_origin) = root;
     // Names of directories that sbx made for mount points can be listed, as mounts alone allow.
     let base = match (whole_root, is_writable) {
         (false, false) => rights::list(),
         (whole, writes) => rights::grant(abi, writes, whole),
     };
-    plan.push(
-        Action::LandlockPath {
-            path: "/".into(),
-            access: base,
-        },
-        root_origin,
-    );
+    plan.push(Action::LandlockPath { path: "/".into(), access: base }, root_origin);
     for access in accesses {
         let all = match access.what {
             AccessKind::Files { writes, executes } => rights::grant(abi, writes, executes),
             AccessKind::Proc => rights::proc(abi),
             AccessKind::Devices => rights::device(abi),
         };
-        let held = if access.is_directory {
-            all
-        } else {
-            rights::of_file(all, abi)
-        };
+        let held = if access.is_directory { all } else { rights::of_file(all, abi) };
         plan.push(
-            Action::LandlockPath {
-                path: (&access.path).into(),
-                access: held,
-            },
+            Action::LandlockPath { path: (&access.path).into(), access: held },
             access.origin,
         );
     }

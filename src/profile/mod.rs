@@ -131,12 +131,7 @@ impl Profile {
         }
         self.sections(reader);
         reader.finish("", Head::KEYS, Head::RESERVED);
-        if let Some(version) = self
-            .head
-            .sbx
-            .get()
-            .filter(|version| version.value != FORMAT)
-        {
+        if let Some(version) = self.head.sbx.get().filter(|version| version.value != FORMAT) {
             reader.sink.push(
                 Diagnostic::error(
                     Code::BadValue,
@@ -150,11 +145,7 @@ impl Profile {
 
     /// Says whether the profile serves a command, by the last part of its path.
     pub fn serves(&self, command: &str) -> bool {
-        self.matches
-            .commands
-            .items()
-            .iter()
-            .any(|item| item.value == command)
+        self.matches.commands.items().iter().any(|item| item.value == command)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a profile's text, arguments and recorded facts to a plan, without a process.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "fixtures are files")]
 
 use std::path::Path;
 use std::rc::Rc;
@@ -11,15 +12,15 @@ use sbx::policy;
 use sbx::profile::{BUILTIN, Layer, Loaded, Profile, Stack, flatten};
 
 /// What came out.
-pub struct Made {
-    pub plan: Option<Plan>,
-    pub plan_text: Option<String>,
-    pub plan_json: Option<String>,
-    pub told: String,
+pub(crate) struct Made {
+    pub(crate) plan: Option<Plan>,
+    pub(crate) plan_text: Option<String>,
+    pub(crate) plan_json: Option<String>,
+    pub(crate) told: String,
 }
 
 /// Reads recorded facts of `tests/facts`.
-pub fn facts(name: &str) -> Recorded {
+pub(crate) fn facts(name: &str) -> Recorded {
     let name = if name.is_empty() { "ordinary" } else { name };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/facts/{name}.toml"));
     let text = std::fs::read_to_string(&path).expect("recorded facts can be read");
@@ -27,18 +28,13 @@ pub fn facts(name: &str) -> Recorded {
 }
 
 /// Returns a built-in profile with its parents, lowest first.
-pub fn builtin(name: &str, sources: &mut SourceMap, sink: &mut Sink) -> Vec<Layer> {
+pub(crate) fn builtin(name: &str, sources: &mut SourceMap, sink: &mut Sink) -> Vec<Layer> {
     let load = |name: &str, sources: &mut SourceMap, sink: &mut Sink| {
         let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name)?;
         let identity = format!("built-in:{name}");
         let source = sources.add(SourceKind::Builtin, identity.clone(), *text);
         let profile = Profile::read(text, source, sink);
-        Some(Rc::new(Loaded {
-            name: name.to_owned(),
-            identity,
-            source,
-            profile,
-        }))
+        Some(Rc::new(Loaded { name: name.to_owned(), identity, source, profile }))
     };
     let top = load(name, sources, sink).expect("a built-in profile");
     let mut again = |name: &str, _: Option<Origin>, sink: &mut Sink| load(name, sources, sink);
@@ -46,7 +42,7 @@ pub fn builtin(name: &str, sources: &mut SourceMap, sink: &mut Sink) -> Vec<Laye
 }
 
 /// Makes a plan from one profile's text and arguments.
-pub fn make(profile: &str, args: &[&str], facts_name: &str) -> Made {
+pub(crate) fn make(profile: &str, args: &[&str], facts_name: &str) -> Made {
     let mut sources = SourceMap::default();
     let mut sink = Sink::default();
     let source = sources.add(SourceKind::File, "case.toml", profile);
@@ -60,7 +56,7 @@ pub fn make(profile: &str, args: &[&str], facts_name: &str) -> Made {
 }
 
 /// Makes a plan from layers and arguments.
-pub fn make_of(
+pub(crate) fn make_of(
     layers: Vec<Layer>,
     args: &[&str],
     facts: &Recorded,
@@ -85,16 +81,10 @@ pub fn make_of(
             plan = Some(made).filter(|_| !sink.has_errors());
         }
     }
-    let told = sink
-        .all()
-        .iter()
-        .map(|one| text(one, &sources, false) + "\n")
-        .collect();
+    let told = sink.all().iter().map(|one| text(one, &sources, false) + "\n").collect();
     Made {
         plan_text: plan.as_ref().map(|plan| plan::text(plan, &sources)),
-        plan_json: plan
-            .as_ref()
-            .map(|plan| plan::json(plan, &sources).expect("a plan is JSON")),
+        plan_json: plan.as_ref().map(|plan| plan::json(plan, &sources).expect("a plan is JSON")),
         plan,
         told,
     }

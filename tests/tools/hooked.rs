@@ -7,6 +7,14 @@
 //! | `stop:K` | before step K a byte is written to descriptor 8, then descriptor 9 is read to its end |
 //!
 //! Its allocator ends the process with status 99 at the first allocation after the clone.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test"
+)]
 #![allow(unsafe_code, reason = "a test's allocator and its raw descriptors")]
 #![allow(
     clippy::undocumented_unsafe_blocks,
@@ -95,8 +103,5 @@ fn main() -> ExitCode {
     let hook = std::env::var("SBX_TEST_HOOK").unwrap_or_default();
     HOOK.get_or_init(|| parse(&hook));
     let in_child = || IN_CHILD.store(true, Ordering::SeqCst);
-    sbx::cli::main(&Hooks {
-        before: Some(before),
-        in_child: Some(in_child),
-    })
+    sbx::cli::main(&Hooks { before: Some(before), in_child: Some(in_child) })
 }
