@@ -99,22 +99,16 @@ fn a_crate_is_named_where_it_belongs_only() {
     for (name, text) in sources() {
         let code = code(&text);
         for (krate, _) in PLACES {
-            let uses = [format!("{krate}::"), format!("use {krate};")];
-            let before = |at: usize| code.get(..at).and_then(|text| text.chars().next_back());
-            let own = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || "_:".contains(c));
-            let is_named = uses
-                .iter()
-                .any(|text| code.match_indices(text.as_str()).any(|(at, _)| !own(before(at))));
-            // `feature::landlock`, `sys::landlock` and `host::directories` are modules of ours.
-            let is_module = code.contains(&format!("mod {krate};"))
-                || code.lines().any(|line| {
-                    line.trim_start().starts_with("use ")
-                        && line.contains('{')
-                        && line.contains(krate)
-                        && !line.contains(&format!("use {krate}"))
-                })
-                || code.contains(&format!("    {krate},"));
-            if is_named && !is_module {
+            // `feature::landlock` and `host::directories` are modules of ours: for a crate of such
+            // a name, what counts is a `use` of it.
+            let is_use = |line: &str| line.trim_start().starts_with(&format!("use {krate}::"));
+            let is_path = |line: &str| {
+                let own = |c: char| c.is_alphanumeric() || "_:".contains(c);
+                let mut found = line.match_indices(&format!("{krate}::"));
+                found.any(|(at, _)| !line[..at].ends_with(own))
+            };
+            let is_ours = ["landlock", "directories"].contains(&krate);
+            if code.lines().any(|line| is_use(line) || (!is_ours && is_path(line))) {
                 named.entry(krate).or_default().push(name.clone());
             }
         }

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use directories::BaseDirs;
+
 use crate::NAME;
 use crate::facts::Facts;
 
@@ -33,5 +35,5 @@ fn root_config(facts: &dyn Facts) -> Option<PathBuf> {
 /// the home directory, which loads code into a static program: then there is none.
 fn user_config(facts: &dyn Facts) -> Option<PathBuf> {
     facts.env(OsStr::new("HOME")).filter(|home| Path::new(home).is_absolute())?;
-    directories::BaseDirs::new().map(|base| base.config_dir().to_owned())
+    BaseDirs::new().map(|base| base.config_dir().to_owned())
 }

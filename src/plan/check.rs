@@ -153,7 +153,6 @@ fn last(plan: &Plan) -> &Action {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
     use crate::plan::Builder;
