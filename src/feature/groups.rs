@@ -4,32 +4,17 @@
 //! along. Never in a group: shadow, gshadow, sudoers, private keys of the host, NetworkManager,
 //! wpa_supplicant, cups, crypttab, fstab, krb5.keytab.
 
-/// Names and members, in alphabetical order.
-pub const GROUPS: [(&str, &[&str]); 7] = [
+/// Names and members, in alphabetical order. Members may be globs.
+pub const GROUPS: [(&str, &[&str]); 9] = [
     (
         "etc",
         &[
             "@etc-minimal",
+            "@settings",
+            "@toolkit",
             "@fonts",
             "@tls",
             "@resolver",
-            "/etc/bash.bashrc",
-            "/etc/ImageMagick-6",
-            "/etc/ImageMagick-7",
-            "/etc/dconf",
-            "/etc/debian_version",
-            "/etc/gtk-2.0",
-            "/etc/gtk-3.0",
-            "/etc/gtk-4.0",
-            "/etc/inputrc",
-            "/etc/magic",
-            "/etc/mailcap",
-            "/etc/mime.types",
-            "/etc/papersize",
-            "/etc/perl",
-            "/etc/profile",
-            "/etc/terminfo",
-            "/etc/xdg",
         ],
     ),
     (
@@ -53,6 +38,7 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
         &[
             "/etc/gitconfig",
             "$HOME/.gitconfig",
+            "$XDG_CONFIG_HOME/git/attributes",
             "$XDG_CONFIG_HOME/git/config",
             "$XDG_CONFIG_HOME/git/ignore",
         ],
@@ -66,6 +52,32 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
             "/etc/protocols",
             "/etc/resolv.conf",
             "/etc/services",
+        ],
+    ),
+    // Settings of shells, libraries and interpreters.
+    (
+        "settings",
+        &[
+            "/etc/ImageMagick-[67]",
+            "/etc/bash.bashrc",
+            "/etc/debian_version",
+            "/etc/groff",
+            "/etc/inputrc",
+            "/etc/java-*",
+            "/etc/locale.alias",
+            "/etc/locale.conf",
+            "/etc/magic",
+            "/etc/magic.mime",
+            "/etc/mailcap",
+            "/etc/manpath.config",
+            "/etc/mime.types",
+            "/etc/papersize",
+            "/etc/perl",
+            "/etc/profile",
+            "/etc/python3*",
+            "/etc/terminfo",
+            "/etc/timezone",
+            "/etc/vim",
         ],
     ),
     (
@@ -84,21 +96,44 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
             "/usr/local/share/ca-certificates",
         ],
     ),
+    // What compilers and interpreters in the home directory are made of, and the sources that
+    // they fetched; not where they keep passwords (~/.cargo/credentials.toml, ~/.m2/settings.xml,
+    // ~/.npmrc, ~/.gradle).
     (
         "toolchains",
         &[
             "$HOME/.cargo/bin",
-            "$HOME/.cargo/registry",
-            "$HOME/.cargo/git",
             "$HOME/.cargo/config.toml",
             "$HOME/.cargo/env",
-            "$HOME/.rustup",
+            "$HOME/.cargo/git",
+            "$HOME/.cargo/registry",
+            "$HOME/.ghcup",
+            "$HOME/.local/share/fnm",
+            "$HOME/.local/share/uv/python",
+            "$HOME/.m2/repository",
             "$HOME/.nvm",
+            "$HOME/.opam",
             "$HOME/.pyenv",
+            "$HOME/.rustup",
+            "$HOME/.sdkman/candidates",
+            "$HOME/.volta/bin",
+            "$HOME/.volta/tools",
             "$HOME/go/pkg/mod",
             "/opt/rust",
             "/usr/local/cargo",
             "/usr/local/rustup",
+        ],
+    ),
+    // Settings of toolkits and of what draws for them.
+    (
+        "toolkit",
+        &[
+            "/etc/dconf",
+            "/etc/drirc",
+            "/etc/glvnd",
+            "/etc/gtk-[234].0",
+            "/etc/vulkan",
+            "/etc/xdg",
         ],
     ),
 ];
