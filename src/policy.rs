@@ -251,7 +251,13 @@ impl Variables for Names<'_> {
             "HOME" => Some(self.user.home.clone().into_os_string()),
             "USER" => Some(OsString::from(&self.user.name)),
             "UID" => Some(self.user.uid.to_string().into()),
-            "PROJECT" => Some(self.project().into_os_string()),
+            "PROJECT" => {
+                let project = self.project();
+                if self.user.home.starts_with(&project) {
+                    return Err("there is no project here: the working directory is the home, or lies above it".to_owned());
+                }
+                Some(project.into_os_string())
+            }
             _ if name.starts_with("XDG_") => self.xdg(name),
             _ => {
                 let passed = self.profile.env.pass.items().iter().any(|item| item.value == name);

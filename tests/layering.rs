@@ -104,8 +104,8 @@ fn a_crate_is_named_where_it_belongs_only() {
             let is_use = |line: &str| line.trim_start().starts_with(&format!("use {krate}::"));
             let is_path = |line: &str| {
                 let own = |c: char| c.is_alphanumeric() || "_:".contains(c);
-                let mut found = line.match_indices(&format!("{krate}::"));
-                found.any(|(at, _)| !line[..at].ends_with(own))
+                let path = format!("{krate}::");
+                line.match_indices(&path).any(|(at, _)| !line[..at].ends_with(own))
             };
             let is_ours = ["landlock", "directories"].contains(&krate);
             if code.lines().any(|line| is_use(line) || (!is_ours && is_path(line))) {

@@ -150,7 +150,7 @@ fn exec(
                 Code::CommandNotFound,
                 format!("cannot execute {shown}: what it is run by is not there"),
             );
-            (interpreter(diagnostic, tried), 127)
+            (interpreter(diagnostic, &on_host(tried, plan)), 127)
         }
         (_, ENOENT) => (
             not_found(
@@ -265,6 +265,27 @@ fn not_executable(
         }
         _ => diagnostic.help(format!("make it executable: chmod +x {shown}")),
     }
+}
+
+/// Returns where a path inside lies on the host: below the source of the nearest mount above it.
+fn on_host(inside: &Path, plan: &Plan) -> PathBuf {
+    let shown = |action: &Action| -> Option<(PathBuf, PathBuf)> {
+        if let Action::Bind { source, target, .. } = action {
+            Some((target.as_path().to_owned(), source.path.as_path().to_owned()))
+        } else if let Action::RootBind { source, .. } = action {
+            Some((PathBuf::from("/"), source.path.as_path().to_owned()))
+        } else {
+            None
+        }
+    };
+    let above = plan.steps.iter().filter_map(|step| shown(&step.action));
+    let above = above.filter(|(target, _)| inside.starts_with(target));
+    let nearest = above.max_by_key(|(target, _)| target.components().count());
+    nearest.map_or(inside.to_owned(), |(target, source)| {
+        let below = inside.strip_prefix(&target).unwrap_or(Path::new(""));
+        // A file that is bound itself has nothing below it; joining "" would add a slash.
+        if below == Path::new("") { source } else { source.join(below) }
+    })
 }
 
 /// Names the interpreter of a script or the loader of a program, and the rule that would show it.

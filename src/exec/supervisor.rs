@@ -187,12 +187,12 @@ impl Supervisor<'_> {
                 .map(|_bytes| ())
                 .map_err(whole),
             Op::OpenStdio { descriptor, path } => {
-                let flags = match descriptor {
-                    0 => OFlags::RDONLY,
-                    _ => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+                let (flags, mode) = match descriptor {
+                    0 => (OFlags::RDONLY, 0),
+                    _ => (OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE, 0o666),
                 };
                 let no_magic = ResolveFlags::NO_MAGICLINKS;
-                let file = mount::openat2(CWD, path, flags, 0o666, no_magic)
+                let file = mount::openat2(CWD, path, flags, mode, no_magic)
                     .map_err(|errno| (Part::OpenSource, errno))?;
                 if let Some(slot) = prepared.streams.get_mut(*descriptor) {
                     *slot = Some(file);

@@ -305,6 +305,10 @@ impl Finder<'_> {
                     each(self, &path, origin, optional);
                 }
             }
+            Err(why) if optional => self.sink.push(
+                Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {why}"))
+                    .at(origin),
+            ),
             Err(why) => self.sink.push(
                 Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}"))
                     .at(origin)

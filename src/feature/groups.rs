@@ -6,17 +6,7 @@
 
 /// Names and members, in alphabetical order. Members may be globs.
 pub const GROUPS: [(&str, &[&str]); 9] = [
-    (
-        "etc",
-        &[
-            "@etc-minimal",
-            "@settings",
-            "@toolkit",
-            "@fonts",
-            "@tls",
-            "@resolver",
-        ],
-    ),
+    ("etc", &["@etc-minimal", "@settings", "@toolkit", "@fonts", "@tls", "@resolver"]),
     (
         "etc-minimal",
         &[
@@ -127,14 +117,7 @@ pub const GROUPS: [(&str, &[&str]); 9] = [
     // Settings of toolkits and of what draws for them.
     (
         "toolkit",
-        &[
-            "/etc/dconf",
-            "/etc/drirc",
-            "/etc/glvnd",
-            "/etc/gtk-[234].0",
-            "/etc/vulkan",
-            "/etc/xdg",
-        ],
+        &["/etc/dconf", "/etc/drirc", "/etc/glvnd", "/etc/gtk-[234].0", "/etc/vulkan", "/etc/xdg"],
     ),
 ];
 

@@ -327,7 +327,10 @@ impl<'f> Tree<'f> {
                     made.insert(path.clone());
                     true
                 }
-                Ground::Proc => false,
+                Ground::Proc => {
+                    made.insert(path.clone());
+                    false
+                }
                 Ground::Host(host, granted) => {
                     if self.is_redundant(path, &host, &entry.node) {
                         continue;
@@ -336,6 +339,7 @@ impl<'f> Tree<'f> {
                         sink.push(diagnostic);
                         continue;
                     }
+                    made.insert(path.clone());
                     false
                 }
                 Ground::Closed(what, origin) => {

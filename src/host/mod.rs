@@ -34,12 +34,9 @@ pub enum CallerError {
     /// sbx has the set-user-id or set-group-id bit, or file capabilities.
     #[error("{} must not be installed set-user-id or with file capabilities", crate::NAME)]
     Privileged,
-    /// The working directory cannot be read.
-    #[error("cannot read the working directory: {0}")]
-    Cwd(#[source] io::Error),
     /// The own capabilities cannot be read.
-    #[error("cannot read the own capabilities: {0}")]
-    Capabilities(#[source] rustix::io::Errno),
+    #[error("cannot read the own capabilities: {}", sys::describe(.0.raw_os_error()))]
+    Capabilities(rustix::io::Errno),
 }
 
 impl Live {
@@ -60,7 +57,7 @@ impl Live {
             gid: rustix::process::getgid().as_raw(),
             groups: Vec::new(),
             capabilities: sys::caps::capget().map_err(CallerError::Capabilities)?.effective,
-            cwd: std::env::current_dir().map_err(CallerError::Cwd)?,
+            cwd: std::env::current_dir().unwrap_or_else(|_removed| PathBuf::from("/")),
             umask: umask.bits(),
             terminals: stdio,
         };
