@@ -155,7 +155,11 @@ impl Supervisor<'_> {
         let running = running.ok_or_else(|| failed(Errno::INVAL))?;
         // A child that waits may go on now; any other may already have executed the command.
         if self.child_waits() {
-            fd::write_byte(running.release.as_fd(), 1).map_err(failed)?;
+            match fd::write_byte(running.release.as_fd(), 1) {
+                // It was killed meanwhile: waiting for it tells by what.
+                Ok(()) | Err(Errno::PIPE) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
         }
         Ok(running)
     }
