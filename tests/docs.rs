@@ -2,9 +2,12 @@
 //!
 //! Names are compared both ways. Examples are run as an ordinary user, also when root starts the
 //! tests; those with a browser, and those for root, are planned and not run.
+#![expect(clippy::disallowed_methods, reason = "a test reads its files and starts programs")]
 #![expect(
-    clippy::disallowed_methods,
-    reason = "a test reads its files and starts programs"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what a test cannot do it must say loudly, in its helpers too"
 )]
 
 use std::collections::BTreeSet;
@@ -32,11 +35,8 @@ fn part<'t>(text: &'t str, heading: &str) -> &'t str {
         .find(&format!("\n{heading}\n"))
         .unwrap_or_else(|| panic!("the manual has no `{heading}`"));
     let body = text.split_at(start + heading.len() + 2).1;
-    let ends: &[&str] = if heading.starts_with(".Sh") {
-        &["\n.Sh "]
-    } else {
-        &["\n.Sh ", "\n.Ss "]
-    };
+    let ends: &[&str] =
+        if heading.starts_with(".Sh") { &["\n.Sh "] } else { &["\n.Sh ", "\n.Ss "] };
     let next = ends.iter().filter_map(|end| body.find(end)).min();
     body.split_at(next.unwrap_or(body.len())).0
 }
@@ -58,9 +58,7 @@ fn items<'t>(text: &'t str, macro_name: &str) -> Vec<(&'t str, &'t str)> {
 fn item<'t>(text: &'t str, head: &str) -> &'t str {
     let all = items(text, "");
     let found = all.into_iter().find(|(name, _)| *name == head);
-    found
-        .unwrap_or_else(|| panic!("the manual has no item `{head}`"))
-        .1
+    found.unwrap_or_else(|| panic!("the manual has no item `{head}`")).1
 }
 
 /// Returns a text's words, without punctuation around them.
@@ -76,12 +74,7 @@ fn words(text: &str) -> BTreeSet<&str> {
 fn displays(page: &str) -> Vec<String> {
     page.split("\n.Bd -literal -offset indent\n")
         .skip(1)
-        .map(|rest| {
-            rest.split("\n.Ed")
-                .next()
-                .unwrap_or(rest)
-                .replace("\\e", "\\")
-        })
+        .map(|rest| rest.split("\n.Ed").next().unwrap_or(rest).replace("\\e", "\\"))
         .collect()
 }
 
@@ -106,18 +99,8 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let desk = Self {
-            user: ordinary_user(),
-            directory,
-        };
-        for made in [
-            "bin",
-            "home",
-            "home/notes",
-            "project",
-            "project/notes",
-            "project/out",
-        ] {
+        let desk = Self { user: ordinary_user(), directory };
+        for made in ["bin", "home", "home/notes", "project", "project/notes", "project/out"] {
             fs::create_dir(desk.path(made)).unwrap();
         }
         fs::write(desk.path("home/notes/a.txt"), "b\na\n").unwrap();
@@ -144,11 +127,7 @@ impl Desk {
     fn give(&self, path: &Path) {
         let is_directory = path.is_dir();
         let is_program = path.ends_with("bin/sbx");
-        let mode = if is_directory || is_program {
-            0o755
-        } else {
-            0o644
-        };
+        let mode = if is_directory || is_program { 0o755 } else { 0o644 };
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         if let Some((uid, gid)) = self.user {
             chown(path, Some(uid), Some(gid)).unwrap();
@@ -192,10 +171,7 @@ impl Desk {
 
 /// Returns an ordinary user where root runs the tests: `SBX_TEST_USER`, or the first of passwd.
 fn ordinary_user() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self")
-        .map(|own| std::os::unix::fs::MetadataExt::uid(&own))
-        .unwrap()
-        != 0
+    if fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() != 0
     {
         return None;
     }
@@ -235,10 +211,8 @@ fn verbs() -> BTreeSet<String> {
 
 #[test]
 fn every_verb_is_in_the_manual_and_no_other() {
-    let written: BTreeSet<String> = SBX_1
-        .lines()
-        .filter_map(|line| line.strip_prefix(".Ss sbx ").map(str::to_owned))
-        .collect();
+    let written: BTreeSet<String> =
+        SBX_1.lines().filter_map(|line| line.strip_prefix(".Ss sbx ").map(str::to_owned)).collect();
     assert_eq!(written, verbs());
 }
 
@@ -250,12 +224,7 @@ fn flags_of(verb: &str) -> BTreeSet<String> {
         .map(str::trim_start)
         .filter(|line| line.starts_with('-'))
         .filter_map(|line| line.split_once("--"))
-        .map(|(_, rest)| {
-            rest.split(|c| !is_name(c))
-                .next()
-                .unwrap_or(rest)
-                .to_owned()
-        })
+        .map(|(_, rest)| rest.split(|c| !is_name(c)).next().unwrap_or(rest).to_owned())
         .collect()
 }
 
@@ -310,20 +279,16 @@ fn every_flag_that_the_manual_names_anywhere_exists() {
 
 #[test]
 fn the_phases_of_the_manual_are_those_of_the_code_in_order() {
-    let written: Vec<&str> = items(part(SBX_1, ".Sh HOW A RUN GOES"), "Cm ")
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let written: Vec<&str> =
+        items(part(SBX_1, ".Sh HOW A RUN GOES"), "Cm ").into_iter().map(|(name, _)| name).collect();
     let known: Vec<&str> = Phase::ALL.iter().map(|phase| phase.name()).collect();
     assert_eq!(written, known);
 }
 
 #[test]
 fn the_diagnostics_of_the_manual_are_those_of_the_code_in_order() {
-    let written: Vec<&str> = items(part(SBX_1, ".Sh DIAGNOSTICS"), "Cm ")
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let written: Vec<&str> =
+        items(part(SBX_1, ".Sh DIAGNOSTICS"), "Cm ").into_iter().map(|(name, _)| name).collect();
     let known: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(written, known);
 }
@@ -350,11 +315,8 @@ fn the_environment_of_the_manual_is_the_one_inside() {
         .filter(|name| *name != "TERM")
         .collect();
     let inside = Desk::new().succeeds("TERM=xterm CANARY=1 sbx run --no-profile -- env");
-    let found: BTreeSet<&str> = inside
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, _)| name)
-        .collect();
+    let found: BTreeSet<&str> =
+        inside.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert_eq!(written, found);
     assert!(words(text).contains(env::PATH), "the value of PATH");
 }
@@ -381,10 +343,7 @@ fn default_limits() -> Vec<(&'static str, u64)> {
 
 #[test]
 fn the_default_limits_of_the_manual_are_those_of_the_code() {
-    let (_, keys) = Profile::SECTIONS
-        .iter()
-        .find(|(section, _)| *section == "limits")
-        .unwrap();
+    let (_, keys) = Profile::SECTIONS.iter().find(|(section, _)| *section == "limits").unwrap();
     let known: Vec<(&str, u64)> = keys
         .iter()
         .filter_map(|key| {
@@ -430,15 +389,7 @@ fn the_plan_of_the_default_sandbox_is_what_the_manual_tells() {
                 assert!(words(default_sandbox(place)).contains(size), "{line}");
                 seen[2] += 1;
             }
-            [
-                "start",
-                "a",
-                "process",
-                "in",
-                "new",
-                "namespaces:",
-                names @ ..,
-            ] => {
+            ["start", "a", "process", "in", "new", "namespaces:", names @ ..] => {
                 for name in names.iter().take_while(|name| !name.starts_with('[')) {
                     assert!(namespaces.contains(name), "{name}");
                     seen[3] += 1;
@@ -447,10 +398,7 @@ fn the_plan_of_the_default_sandbox_is_what_the_manual_tells() {
             _ => {}
         }
     }
-    assert!(
-        seen.iter().all(|count| *count > 2),
-        "the plan was understood: {seen:?}"
-    );
+    assert!(seen.iter().all(|count| *count > 2), "the plan was understood: {seen:?}");
 }
 
 // --- sbx-profile(5) ------------------------------------------------------------------------
@@ -478,10 +426,8 @@ fn every_key_is_under_its_section_in_the_manual_and_no_other() {
 
 #[test]
 fn every_section_of_the_manual_exists() {
-    let known: BTreeSet<String> = Profile::SECTIONS
-        .iter()
-        .map(|(section, _)| heading(section))
-        .collect();
+    let known: BTreeSet<String> =
+        Profile::SECTIONS.iter().map(|(section, _)| heading(section)).collect();
     let written: BTreeSet<String> = PROFILE_5
         .lines()
         .filter(|line| line.starts_with(".Ss [") || *line == ".Ss (top)")
@@ -500,10 +446,10 @@ fn values_and_defaults_of_the_manual_are_those_of_the_code() {
     for (section, keys) in Profile::SECTIONS {
         let listed = items(part(PROFILE_5, &heading(section)), "Cm ");
         for key in *keys {
-            let text = listed
-                .iter()
-                .find(|(name, _)| *name == key.name)
-                .map_or("", |(_, text)| *text);
+            let text =
+                listed.iter().find(|(name, _)| *name == key.name).map_or("", |(_, text)| *text);
+            let text = text.replace("\\(dq", "\"");
+            let text = text.as_str();
             let default = key.doc.split_once("Default: ").map_or("", |(_, rest)| rest);
             // Of a type that is told once for the whole section, examples are not repeated.
             let is_example = key.expects.contains("such as");
@@ -537,8 +483,11 @@ fn named_groups_and_their_members_are_those_of_the_code() {
     let written: Vec<(&str, BTreeSet<&str>)> = items(part(PROFILE_5, ".Sh NAMED GROUPS"), "Cm @")
         .into_iter()
         .map(|(name, text)| {
-            let is_member = |word: &&str| word.starts_with(['/', '$', '@']);
-            (name, words(text).into_iter().filter(is_member).collect())
+            let members = text
+                .split_whitespace()
+                .filter(|word| word.starts_with(['/', '$', '@']))
+                .map(|word| word.trim_end_matches([',', '.']));
+            (name, members.collect())
         })
         .collect();
     let known: Vec<(&str, BTreeSet<&str>)> = groups::GROUPS
@@ -551,16 +500,11 @@ fn named_groups_and_their_members_are_those_of_the_code() {
 #[test]
 fn sets_and_groups_of_system_calls_are_in_the_manual() {
     let text = part(PROFILE_5, ".Sh SYSTEM CALLS");
-    let sets: Vec<&str> = items(text, "Sy ")
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let sets: Vec<&str> = items(text, "Sy ").into_iter().map(|(name, _)| name).collect();
     let known: Vec<&str> = filter::Set::ALL.iter().map(|(name, _)| *name).collect();
     assert_eq!(sets, known);
-    let written: BTreeSet<&str> = words(text)
-        .into_iter()
-        .filter_map(|word| word.strip_prefix('@'))
-        .collect();
+    let written: BTreeSet<&str> =
+        words(text).into_iter().filter_map(|word| word.strip_prefix('@')).collect();
     assert_eq!(written, filter::groups::names().collect());
 }
 
@@ -599,10 +543,7 @@ fn profiles_in_the_documents_are_checked_and_planned_without_a_word() {
         ] {
             let output = desk.shell(&line);
             let told = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success() && told.is_empty(),
-                "{line}: {told}\n{text}"
-            );
+            assert!(output.status.success() && told.is_empty(), "{line}: {told}\n{text}");
         }
     }
 }
@@ -615,15 +556,13 @@ fn lines() -> Vec<String> {
         .lines()
         .filter_map(|line| line.strip_prefix("  sbx "))
         .map(|line| format!("sbx {}", line.split("   ").next().unwrap_or(line)));
-    let in_readme = readme
-        .lines()
-        .map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned());
+    let in_readme =
+        readme.lines().map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned());
     let in_manual = [SBX_1, PROFILE_5].into_iter().flat_map(|page| {
         let displayed = displays(page).join("\n");
         let single = page.lines().filter_map(|line| line.strip_prefix(".Dl "));
         let all: Vec<String> = displayed.lines().chain(single).map(str::to_owned).collect();
-        all.into_iter()
-            .filter_map(|line| line.strip_prefix("$ ").map(str::to_owned))
+        all.into_iter().filter_map(|line| line.strip_prefix("$ ").map(str::to_owned))
     });
     let all: Vec<String> = in_help.chain(in_readme).chain(in_manual).collect();
     assert!(all.len() >= 15, "examples are found: {all:?}");
@@ -635,9 +574,7 @@ fn examples_run() {
     let desk = Desk::new();
     for line in lines() {
         // No browser is taken for granted; what would be done can be told without one.
-        let needs_browser = ["firefox", "chromium"]
-            .iter()
-            .any(|name| line.contains(name));
+        let needs_browser = ["firefox", "chromium"].iter().any(|name| line.contains(name));
         if needs_browser {
             desk.succeeds(&line.replacen("sbx run", "sbx plan", 1));
         } else {
@@ -664,9 +601,6 @@ fn examples_for_root_are_planned() {
 #[test]
 fn examples_marked_as_not_run_have_a_browser_in_them() {
     for line in README.lines().filter(|line| line.contains("# not run")) {
-        assert!(
-            line.contains("firefox") || line.contains("chromium"),
-            "{line}"
-        );
+        assert!(line.contains("firefox") || line.contains("chromium"), "{line}");
     }
 }
