@@ -36,7 +36,7 @@ macro_rules! as_both {
 
             #[test]
             fn as_root() {
-                if needs(Feature::Root) {
+                if crate::common::needs(crate::common::Feature::Root) {
                     check(Caller::Root);
                 }
             }
