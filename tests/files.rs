@@ -225,10 +225,11 @@ as_both! {
 kind = \"bind\"
 from = \"{}\"
 to = \"/m/bind\"
-options = [\"ro\", \"noexec\", \"noatime\", \"nosymfollow\"]
+options = [\"ro\", \"noexec\", \"nosymfollow\"]
 [[mount]]
 kind = \"tmpfs\"
 to = \"/m/tmpfs\"
+options = [\"noatime\", \"nodiratime\"]
 size = \"1M\"
 inodes = 10
 mode = \"0710\"
@@ -260,11 +261,24 @@ target = \"file\"
         assert_eq!(lines[..6], ["hello", "/m/tmpfs directory 710", "/m/file regular file 640",
             "/m/dir directory 700", "/m/link symbolic link 777", "cat"], "{ended:?}");
         let bind = lines.iter().find(|line| line.starts_with("/m/bind ")).expect("a bind");
-        for option in ["ro", "noexec", "nosuid", "nodev", "noatime", "nosymfollow"] {
+        for option in ["ro", "noexec", "nosuid", "nodev", "nosymfollow"] {
             assert!(bind.contains(option), "{option} in {bind}");
         }
+        let tmpfs = lines.iter().find(|line| line.starts_with("/m/tmpfs rw")).expect("a tmpfs");
+        assert!(tmpfs.contains("noatime") && tmpfs.contains("noexec"), "{tmpfs}");
         assert!(lines[lines.len() - 2].parse::<u32>().is_ok_and(|n| n < 10), "{lines:?}");
         assert_eq!(lines.last(), Some(&"1048576"), "{ended:?}");
+    }
+
+    fn f6_d_flags_that_the_host_locked_are_not_changed_and_said(caller) {
+        let work = tree(caller);
+        let text = format!(
+            "sbx = 1\n[[mount]]\nkind = \"bind\"\nfrom = \"{}\"\nto = \"/x\"\noptions = [\"noatime\"]\n",
+            work.at("tree")
+        );
+        let profile = work.profile(caller, "locked.toml", &text);
+        let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
+        ended.refused(125, &["locked.toml:", "EPERM", "locked"]);
     }
 
     fn f12_b_files_sbx_made_cannot_be_written(caller) {
