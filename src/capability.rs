@@ -73,12 +73,8 @@ pub fn number(name: &str) -> Option<u8> {
 /// Returns the names of a set of capabilities.
 pub fn names(set: u64) -> String {
     let has = |at: usize| u32::try_from(at).is_ok_and(|at| set >> at & 1 == 1);
-    let held: Vec<_> = NAMES
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| has(*at))
-        .map(|(_, name)| *name)
-        .collect();
+    let held: Vec<_> =
+        NAMES.iter().enumerate().filter(|(at, _)| has(*at)).map(|(_, name)| *name).collect();
     match held.len() {
         0 => "none".to_owned(),
         n if n == NAMES.len() => "all".to_owned(),
@@ -97,11 +93,7 @@ mod tests {
 
     #[test]
     fn names_are_found_in_every_spelling() {
-        for name in [
-            "net-bind-service",
-            "CAP_NET_BIND_SERVICE",
-            "cap_net_bind_service",
-        ] {
+        for name in ["net-bind-service", "CAP_NET_BIND_SERVICE", "cap_net_bind_service"] {
             assert_eq!(number(name), Some(10), "{name}");
         }
         assert_eq!(number("net-bind"), None);

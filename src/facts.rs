@@ -20,7 +20,7 @@ pub struct Caller {
     pub groups: Vec<u32>,
     /// Effective capabilities, one bit each, as in `CapEff` of proc(5).
     pub capabilities: u64,
-    /// Working directory.
+    /// Working directory; `/` where it was removed or cannot be read.
     pub cwd: PathBuf,
     /// File mode creation mask.
     pub umask: u32,
@@ -145,8 +145,10 @@ pub struct Group {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
     /// Lines of its passwd file.
+    #[serde(default)]
     pub passwd: Vec<Passwd>,
     /// Lines of its group file.
+    #[serde(default)]
     pub group: Vec<Group>,
 }
 
@@ -167,22 +169,14 @@ impl Users {
                 shell: PathBuf::from(shell),
             })
         };
-        let members = |text: &str| {
-            text.split(',')
-                .filter(|m| !m.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
+        let members =
+            |text: &str| text.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
         let group_line = |line: &str| {
             let fields: Vec<&str> = line.split(':').collect();
             let [name, _, gid, list] = fields.as_slice() else {
                 return None;
             };
-            Some(Group {
-                name: (*name).to_owned(),
-                gid: gid.parse().ok()?,
-                members: members(list),
-            })
+            Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members: members(list) })
         };
         Self {
             passwd: passwd.lines().filter_map(user).collect(),
@@ -246,6 +240,10 @@ pub trait Facts {
     fn users(&self, root: &Path) -> Users;
     /// Returns the soft and hard limit of a resource of setrlimit(2), by its number.
     fn rlimit(&self, resource: u32) -> (u64, u64);
+    /// Returns the value of a setting below /proc/sys.
+    fn setting(&self, path: &Path) -> Option<String>;
+    /// Returns the directories that profiles are looked for in, the one that wins first.
+    fn profile_directories(&self) -> Vec<PathBuf>;
     /// Returns the caller's own id map, `user` or `group`, as user_namespaces(7) writes it.
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]>;
 }
@@ -267,6 +265,12 @@ pub struct Recorded {
     /// Soft and hard limits that are not unlimited, by the number of the resource.
     #[serde(default)]
     pub rlimits: BTreeMap<u32, (u64, u64)>,
+    /// Settings below /proc/sys.
+    #[serde(default)]
+    pub settings: BTreeMap<PathBuf, String>,
+    /// Directories that profiles are looked for in.
+    #[serde(default)]
+    pub profile_directories: Vec<PathBuf>,
     /// The caller's user id map.
     pub uid_map: Vec<[u32; 3]>,
     /// The caller's group id map.
@@ -296,11 +300,7 @@ impl Facts for Recorded {
 
     fn names(&self, directory: &Path) -> Vec<OsString> {
         let inside = |path: &&PathBuf| path.parent() == Some(directory);
-        let names = self
-            .files
-            .keys()
-            .filter(inside)
-            .filter_map(|path| path.file_name());
+        let names = self.files.keys().filter(inside).filter_map(|path| path.file_name());
         names.map(OsStr::to_owned).collect()
     }
 
@@ -309,18 +309,19 @@ impl Facts for Recorded {
     }
 
     fn rlimit(&self, resource: u32) -> (u64, u64) {
-        self.rlimits
-            .get(&resource)
-            .copied()
-            .unwrap_or((u64::MAX, u64::MAX))
+        self.rlimits.get(&resource).copied().unwrap_or((u64::MAX, u64::MAX))
+    }
+
+    fn setting(&self, path: &Path) -> Option<String> {
+        self.settings.get(path).cloned()
+    }
+
+    fn profile_directories(&self) -> Vec<PathBuf> {
+        self.profile_directories.clone()
     }
 
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {
-        if groups {
-            self.gid_map.clone()
-        } else {
-            self.uid_map.clone()
-        }
+        if groups { self.gid_map.clone() } else { self.uid_map.clone() }
     }
 }
 

@@ -38,20 +38,13 @@ impl Pattern {
                 is_optional: true,
                 is_argument: false,
             },
-            None => Self {
-                text,
-                is_optional: false,
-                is_argument: false,
-            },
+            None => Self { text, is_optional: false, is_argument: false },
         }
     }
 
     /// Returns the pattern of a command-line argument.
     pub fn argument(text: impl Into<OsString>) -> Self {
-        Self {
-            is_argument: true,
-            ..Self::new(text)
-        }
+        Self { is_argument: true, ..Self::new(text) }
     }
 
     /// Returns the name of the group it stands for, if it is one.
@@ -154,27 +147,18 @@ fn escaped(value: &OsStr) -> Vec<u8> {
 fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, &'b [u8]), String> {
     let name_byte = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     if let Some(inner) = rest.strip_prefix(b"{") {
-        let end = inner
-            .iter()
-            .position(|b| *b == b'}')
-            .ok_or("a `${` is not closed")?;
+        let end = inner.iter().position(|b| *b == b'}').ok_or("a `${` is not closed")?;
         let (body, after) = inner.split_at(end);
         let body = String::from_utf8_lossy(body).into_owned();
         let after = after.get(1..).unwrap_or_default();
         return match body.split_once(":-") {
-            Some((name, default)) => Ok((
-                variables
-                    .get(name)
-                    .unwrap_or_else(|_unset| OsString::from(default)),
-                after,
-            )),
+            Some((name, default)) => {
+                Ok((variables.get(name).unwrap_or_else(|_unset| OsString::from(default)), after))
+            }
             None => Ok((variables.get(&body)?, after)),
         };
     }
-    let end = rest
-        .iter()
-        .position(|b| !name_byte(b))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|b| !name_byte(b)).unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     if name.is_empty() {
         return Err("a `$` is not followed by a name; write `\\$` for the character".to_owned());
@@ -184,9 +168,7 @@ fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, 
 
 /// Removes `.` and empty components, without looking at the host.
 pub fn normal(path: &Path) -> PathBuf {
-    path.components()
-        .filter(|c| !matches!(c, Component::CurDir))
-        .collect()
+    path.components().filter(|c| !matches!(c, Component::CurDir)).collect()
 }
 
 /// Says whether a text has a glob that is not escaped.
@@ -229,11 +211,7 @@ pub fn unescape(text: &OsStr) -> PathBuf {
 /// The reason, in words, if the search would go through too many directories.
 pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![PathBuf::from("/")];
-    for part in text
-        .as_bytes()
-        .split(|b| *b == b'/')
-        .filter(|part| !part.is_empty())
-    {
+    for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         let part = OsStr::from_bytes(part);
         let mut next = Vec::new();
         for base in &found {
@@ -261,17 +239,12 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, String> {
 
 fn descend(base: &Path, facts: &dyn Facts, out: &mut Vec<PathBuf>) -> Result<(), String> {
     if out.len() >= MAX_GLOB_DIRECTORIES {
-        return Err(format!(
-            "`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"
-        ));
+        return Err(format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"));
     }
     out.push(base.to_owned());
     for name in facts.names(base) {
         let path = base.join(name);
-        if facts
-            .file(&path)
-            .is_some_and(|fact| fact.kind == FileKind::Directory)
-        {
+        if facts.file(&path).is_some_and(|fact| fact.kind == FileKind::Directory) {
             descend(&path, facts, out)?;
         }
     }
@@ -284,9 +257,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
         None => name.is_empty(),
         Some((b'*', rest)) => {
             matches(rest, name)
-                || name
-                    .split_first()
-                    .is_some_and(|(_, tail)| matches(pattern, tail))
+                || name.split_first().is_some_and(|(_, tail)| matches(pattern, tail))
         }
         Some((b'[', rest)) => match (class(rest), name.split_first()) {
             (Some((negated, set, after)), Some((byte, tail))) => {
@@ -299,9 +270,9 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
             (Some((want, rest)), Some((byte, tail))) => want == byte && matches(rest, tail),
             _ => false,
         },
-        Some((want, rest)) => name
-            .split_first()
-            .is_some_and(|(byte, tail)| want == byte && matches(rest, tail)),
+        Some((want, rest)) => {
+            name.split_first().is_some_and(|(byte, tail)| want == byte && matches(rest, tail))
+        }
     }
 }
 
@@ -356,10 +327,7 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         }
         out.push(&part);
         fact = facts.file(&out);
-        let target = fact
-            .as_ref()
-            .filter(|_| !todo.is_empty())
-            .and_then(|f| f.link.clone());
+        let target = fact.as_ref().filter(|_| !todo.is_empty()).and_then(|f| f.link.clone());
         let Some(target) = target else { continue };
         if links.len() >= MAX_LINKS {
             return Err(format!("goes through more than {MAX_LINKS} links"));
@@ -370,17 +338,9 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         } else {
             out.pop();
         }
-        todo.extend(
-            parts(target.strip_prefix("/").unwrap_or(&target))
-                .into_iter()
-                .rev(),
-        );
+        todo.extend(parts(target.strip_prefix("/").unwrap_or(&target)).into_iter().rev());
     }
-    Ok(Resolved {
-        path: out,
-        fact,
-        links,
-    })
+    Ok(Resolved { path: out, fact, links })
 }
 
 /// Follows a path to its end, links at the end included.
@@ -433,11 +393,7 @@ mod tests {
 
     fn host(entries: &[(&str, Option<&str>)]) -> Recorded {
         let fact = |link: Option<&str>| FileFact {
-            kind: if link.is_some() {
-                FileKind::Link
-            } else {
-                FileKind::Directory
-            },
+            kind: if link.is_some() { FileKind::Link } else { FileKind::Directory },
             dev: 1,
             ino: 1,
             mode: 0o755,
@@ -455,18 +411,13 @@ mod tests {
                 umask: 0o22,
                 terminals: [false; 3],
             },
-            kernel: Kernel {
-                landlock_abi: 7,
-                last_capability: 40,
-                machine: "x86_64".into(),
-            },
+            kernel: Kernel { landlock_abi: 7, last_capability: 40, machine: "x86_64".into() },
             env: BTreeMap::new(),
-            files: entries
-                .iter()
-                .map(|(p, l)| (PathBuf::from(p), fact(*l)))
-                .collect(),
+            files: entries.iter().map(|(p, l)| (PathBuf::from(p), fact(*l))).collect(),
             users: BTreeMap::new(),
             rlimits: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            profile_directories: vec![],
             uid_map: vec![],
             gid_map: vec![],
         }
@@ -518,12 +469,7 @@ mod tests {
 
     #[test]
     fn globs_match_inside_a_component_and_double_stars_across() {
-        let host = host(&[
-            ("/a", None),
-            ("/a/b1", None),
-            ("/a/b1/c", None),
-            ("/a/.h", None),
-        ]);
+        let host = host(&[("/a", None), ("/a/b1", None), ("/a/b1/c", None), ("/a/.h", None)]);
         let found = |t: &str| glob(OsStr::new(t), &host).expect("few directories");
         assert_eq!(found("/a/*"), [Path::new("/a/b1")]);
         assert_eq!(found("/a/[!x]1"), [Path::new("/a/b1")]);

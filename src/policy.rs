@@ -53,43 +53,33 @@ pub fn resolve(
         keeps_capability: (kept != 0).then_some(capabilities.origin),
         keeps_sys_admin: (kept & capability::SYS_ADMIN != 0).then_some(capabilities.origin),
     };
-    let namespaces = namespaces::resolve(&profile.namespaces, needs, sink);
+    let namespaces = namespaces::resolve(&profile.namespaces, needs, facts, sink);
     // The root and the user depend on each other only through paths that begin with `~`: those of
     // the root are the caller's.
     let caller = own_entry(facts);
-    let before = Names {
-        facts,
-        user: &caller,
-        profile,
-    };
-    let context = files::Context {
-        facts,
-        variables: &before,
-        rank,
-        home: &caller.home,
-    };
+    let before = Names { facts, user: &caller, profile };
+    let context =
+        files::Context { facts, variables: &before, rank, home: &caller.home, user: caller.uid };
     let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink)?;
     let user = user::resolve(&profile.user, &namespaces, &root, facts, sink)?;
-    let names = Names {
-        facts,
-        user: &user.entry,
-        profile,
-    };
+    let names = Names { facts, user: &user.entry, profile };
     let context = files::Context {
         facts,
         variables: &names,
         rank,
         home: &user.entry.home,
+        user: user.entry.uid,
     };
     let expand = |pattern: &Pattern| context.path(pattern);
     let files = files::resolve(&profile.files, &root, &context, sink);
     let mounts = mounts::resolve(&profile.mount, &expand, facts, sink);
     let process = process::resolve(&profile.process, &expand, sink);
-    lonely_privileges(&process, &namespaces, facts, sink);
+    lonely_privileges(&process, &namespaces, &root, facts, sink);
+    exposed_profiles(&mounts, facts, sink);
     Some(Policy {
         dev: dev::resolve(&profile.dev, &root),
         limits: limits::resolve(&profile.limits, facts, sink),
-        landlock: landlock::resolve(&profile.landlock, facts, sink),
+        landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
         seccomp: seccomp::resolve(&profile.seccomp, &namespaces, facts, sink),
         env: env::resolve(&profile.env, &user.entry, facts, sink),
         command: command::resolve(&profile.command, sink)?,
@@ -105,10 +95,43 @@ pub fn resolve(
     })
 }
 
+/// Refuses a writable bind that shows the directories of profiles under another name.
+fn exposed_profiles(
+    mounts: &[(PathBuf, crate::value::Sourced<mounts::Rule>)],
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) {
+    for (_, rule) in mounts {
+        let mounts::Rule::Bind { source, options, .. } = &rule.value else {
+            continue;
+        };
+        if options.contains(&MountOption::Ro) {
+            continue;
+        }
+        for directory in facts.profile_directories() {
+            let Ok((real, _)) = crate::path::follow(&directory, facts) else {
+                continue;
+            };
+            if real.starts_with(source) || source.starts_with(&real) {
+                sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        "a writable mount would let the command change profiles of sbx",
+                    )
+                    .at(rule.origin)
+                    .with_note(format!("profiles are looked for in {}", directory.display()))
+                    .help("make it `ro`, or show a smaller part of the tree"),
+                );
+            }
+        }
+    }
+}
+
 /// Refuses what can be had only with a privilege that is not there.
 fn lonely_privileges(
     process: &process::Rule,
     namespaces: &namespaces::Rule,
+    root: &root::Rule,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) {
@@ -123,6 +146,14 @@ fn lonely_privileges(
             .help("remove `user = false` from [namespaces], or start sbx as root"),
         );
     }
+    if let (Some(locked), None) = (namespaces.locks, root.mounts_proc) {
+        sink.push(
+            Diagnostic::error(Code::Conflict, "mounts can be locked only where sbx mounts /proc")
+                .at(locked)
+                .label(root.origin, "\"proc\" is missing from `auto-mount` here")
+                .help("add \"proc\" to `auto-mount` in [root]"),
+        );
+    }
     let Some(pid_1) = process.as_pid_1 else {
         return;
     };
@@ -133,12 +164,9 @@ fn lonely_privileges(
             "there is no pid namespace"
         };
         sink.push(
-            Diagnostic::error(
-                Code::Conflict,
-                format!("the command cannot be process 1: {why}"),
-            )
-            .at(pid_1)
-            .help("remove `as-pid-1`"),
+            Diagnostic::error(Code::Conflict, format!("the command cannot be process 1: {why}"))
+                .at(pid_1)
+                .help("remove `as-pid-1`"),
         );
     }
     if namespaces.locks.is_some() {
@@ -157,17 +185,13 @@ fn lonely_privileges(
 
 fn own_entry(facts: &dyn Facts) -> Passwd {
     let caller = facts.caller();
-    facts
-        .users(Path::new("/"))
-        .uid(caller.uid)
-        .cloned()
-        .unwrap_or_else(|| Passwd {
-            name: String::new(),
-            uid: caller.uid,
-            gid: caller.gid,
-            home: PathBuf::from("/"),
-            shell: PathBuf::from("/bin/sh"),
-        })
+    facts.users(Path::new("/")).uid(caller.uid).cloned().unwrap_or_else(|| Passwd {
+        name: String::new(),
+        uid: caller.uid,
+        gid: caller.gid,
+        home: PathBuf::from("/"),
+        shell: PathBuf::from("/bin/sh"),
+    })
 }
 
 /// Values of the variables in paths (profile-language.md rule 7).
@@ -201,9 +225,7 @@ impl Names<'_> {
         let top = cwd.ancestors().find(has_git);
         // A repository that is the whole home, or lies above it, is not a project.
         let above_home = |path: &&Path| self.user.home.starts_with(path);
-        top.filter(|path| !above_home(path))
-            .unwrap_or(cwd)
-            .to_owned()
+        top.filter(|path| !above_home(path)).unwrap_or(cwd).to_owned()
     }
 
     fn xdg(&self, name: &str) -> Option<OsString> {
@@ -229,16 +251,16 @@ impl Variables for Names<'_> {
             "HOME" => Some(self.user.home.clone().into_os_string()),
             "USER" => Some(OsString::from(&self.user.name)),
             "UID" => Some(self.user.uid.to_string().into()),
-            "PROJECT" => Some(self.project().into_os_string()),
+            "PROJECT" => {
+                let project = self.project();
+                if self.user.home.starts_with(&project) {
+                    return Err("there is no project here: the working directory is the home, or lies above it".to_owned());
+                }
+                Some(project.into_os_string())
+            }
             _ if name.starts_with("XDG_") => self.xdg(name),
             _ => {
-                let passed = self
-                    .profile
-                    .env
-                    .pass
-                    .items()
-                    .iter()
-                    .any(|item| item.value == name);
+                let passed = self.profile.env.pass.items().iter().any(|item| item.value == name);
                 if !passed {
                     return Err(format!(
                         "`${name}` is not a variable of profiles; list it under `[env] pass` to use it"
@@ -247,9 +269,7 @@ impl Variables for Names<'_> {
                 self.facts.env(OsStr::new(name))
             }
         };
-        value
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| format!("`${name}` is not set"))
+        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`${name}` is not set"))
     }
 }
 
@@ -274,10 +294,9 @@ pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     }
     match policy.process.gains_privileges {
         None => plan.push(Action::NoNewPrivs, Origin::DEFAULT),
-        Some(origin) => plan.note(
-            "programs inside may gain privileges at exec: no_new_privs is off",
-            origin,
-        ),
+        Some(origin) => {
+            plan.note("programs inside may gain privileges at exec: no_new_privs is off", origin)
+        }
     }
     landlock_steps(policy, &tree, &mut plan);
     if let Some(rule) = &policy.seccomp {
@@ -300,30 +319,21 @@ fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     }
     let mut tree = Tree::new(base, options, policy.user.switches, facts);
     for (path, link) in &policy.files.links {
-        tree.put(
-            path,
-            Node::Symlink {
-                target: link.target.clone(),
-            },
-            link.origin,
-        );
+        tree.put(path, Node::Symlink { target: link.target.clone() }, link.origin);
     }
     for (path, intent) in &policy.files.intents {
         intent_node(policy, path, intent, &mut tree);
     }
-    if let Some(origin) = policy
-        .root
-        .mounts_proc
-        .filter(|_| policy.namespaces.has(Namespace::Pid))
+    executable_parts(policy, &mut tree, facts);
+    if let Some(origin) = policy.root.mounts_proc.filter(|_| policy.namespaces.has(Namespace::Pid))
     {
-        tree.put(
-            "/proc",
-            Node::Proc,
-            origin.implied_by("`[root] auto-mount`"),
-        );
+        tree.put("/proc", Node::Proc, origin.implied_by("`[root] auto-mount`"));
     }
     devices(policy, facts, &mut tree);
     passwd_files(policy, facts, &mut tree);
+    if policy.root.kind == root::Kind::System {
+        hosts_file(policy, &mut tree);
+    }
     for (path, rule) in &policy.mounts {
         mount_node(policy, path, rule, &mut tree);
     }
@@ -331,11 +341,27 @@ fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
 }
 
 fn executable(policy: &Policy, path: &Path) -> bool {
-    policy
-        .files
-        .exec
-        .iter()
-        .any(|(above, _)| path.starts_with(above))
+    policy.files.exec.iter().any(|(above, _)| path.starts_with(above))
+}
+
+/// Binds what is to be executable below a writable grant on itself, without `noexec`.
+fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
+    for (path, origin) in &policy.files.exec {
+        let above = path.ancestors().skip(1).find_map(|above| policy.files.intents.get(above));
+        let is_own = policy.files.intents.contains_key(path);
+        let Some(fact) = facts.file(path).filter(|_| !is_own) else {
+            continue;
+        };
+        if above.is_some_and(|grant| grant.verb == Verb::Write) {
+            let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+            let options = ALWAYS.to_vec();
+            tree.put(
+                path,
+                Node::Bind { source: path.clone(), identity, options, is_pinned: false },
+                *origin,
+            );
+        }
+    }
 }
 
 fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_>) {
@@ -345,11 +371,11 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
     } else if !executable(policy, path) {
         options.push(MountOption::Noexec);
     }
+    if intent.is_pinned {
+        pin(policy, path, intent.origin, tree);
+    }
     let node = match (intent.verb, &intent.fact) {
-        (Verb::Hide, _) => {
-            pin(policy, path, intent.origin, tree);
-            Node::Cover
-        }
+        (Verb::Hide, _) => Node::Cover,
         (Verb::Private, _) | (_, None) => Node::Tmpfs {
             size: mounts::DEFAULT_TMPFS,
             inodes: None,
@@ -359,11 +385,7 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
         },
         (Verb::Read | Verb::Write, Some(fact)) => Node::Bind {
             source: path.to_owned(),
-            identity: SourceIdentity {
-                dev: fact.dev,
-                ino: fact.ino,
-                kind: fact.kind,
-            },
+            identity: SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind },
             options,
             is_pinned: false,
         },
@@ -373,9 +395,7 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
 
 /// A private directory has the mode of the one it stands for; a home only its user may enter.
 fn private_mode(path: &Path, intent: &Intent) -> u32 {
-    let temporary = ["/tmp", "/var/tmp", "/dev/shm"]
-        .iter()
-        .any(|known| path == Path::new(known));
+    let temporary = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|known| path == Path::new(known));
     match (&intent.fact, temporary, intent.is_home) {
         (_, true, _) => 0o1777,
         (_, _, true) => 0o700,
@@ -394,11 +414,7 @@ fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
         if grant.verb != Verb::Write {
             return;
         }
-        for between in path
-            .ancestors()
-            .skip(1)
-            .take_while(|between| *between != above)
-        {
+        for between in path.ancestors().skip(1).take_while(|between| *between != above) {
             tree.pin(between, above, origin);
         }
         return;
@@ -412,20 +428,11 @@ fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
         dev::Mode::None => {}
         dev::Mode::Host => {
             if let Some(fact) = facts.file(Path::new("/dev")) {
-                let identity = SourceIdentity {
-                    dev: fact.dev,
-                    ino: fact.ino,
-                    kind: fact.kind,
-                };
+                let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
                 let options = vec![MountOption::Ro, MountOption::Nosuid, MountOption::Noexec];
                 tree.put(
                     "/dev",
-                    Node::Bind {
-                        source: "/dev".into(),
-                        identity,
-                        options,
-                        is_pinned: false,
-                    },
+                    Node::Bind { source: "/dev".into(), identity, options, is_pinned: false },
                     origin,
                 );
             }
@@ -443,33 +450,21 @@ fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
             for name in dev::NODES {
                 let source = Path::new("/dev").join(name);
                 if let Some(fact) = facts.file(&source) {
-                    let identity = SourceIdentity {
-                        dev: fact.dev,
-                        ino: fact.ino,
-                        kind: fact.kind,
-                    };
+                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
                     tree.put(source.clone(), Node::Device { source, identity }, origin);
                 }
             }
             for (name, target) in dev::LINKS {
                 tree.put(
                     Path::new("/dev").join(name),
-                    Node::Symlink {
-                        target: target.into(),
-                    },
+                    Node::Symlink { target: target.into() },
                     origin,
                 );
             }
             let mut shm = ALWAYS.to_vec();
             shm.push(MountOption::Noexec);
             let size = mounts::DEFAULT_TMPFS;
-            let node = Node::Tmpfs {
-                size,
-                inodes: None,
-                mode: 0o1777,
-                owner,
-                options: shm,
-            };
+            let node = Node::Tmpfs { size, inodes: None, mode: 0o1777, owner, options: shm };
             tree.put("/dev/shm", node, origin);
             tree.put("/dev/pts", Node::Devpts, origin);
         }
@@ -483,24 +478,14 @@ fn passwd_files(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
         user::PasswdFiles::Sandbox => {}
         user::PasswdFiles::Host => {
             for path in ["/etc/passwd", "/etc/group"] {
-                if let Some(fact) = facts
-                    .file(Path::new(path))
-                    .filter(|fact| fact.kind == FileKind::File)
+                if let Some(fact) =
+                    facts.file(Path::new(path)).filter(|fact| fact.kind == FileKind::File)
                 {
-                    let identity = SourceIdentity {
-                        dev: fact.dev,
-                        ino: fact.ino,
-                        kind: fact.kind,
-                    };
+                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
                     let options = read_only();
                     tree.put_if_free(
                         path,
-                        Node::Bind {
-                            source: path.into(),
-                            identity,
-                            options,
-                            is_pinned: false,
-                        },
+                        Node::Bind { source: path.into(), identity, options, is_pinned: false },
                         origin,
                     );
                 }
@@ -508,35 +493,47 @@ fn passwd_files(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
         }
         user::PasswdFiles::Minimal => {
             let (passwd, group) = user::minimal_files(&policy.user, &host);
-            let hostname = policy
-                .namespaces
-                .hostname
-                .as_ref()
-                .map_or("localhost", |name| name.value.as_str());
-            let hosts = format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {hostname}\n");
-            for (path, contents) in [
-                ("/etc/passwd", passwd),
-                ("/etc/group", group),
-                ("/etc/hosts", hosts),
-            ] {
+            for (path, contents) in [("/etc/passwd", passwd), ("/etc/group", group)] {
                 if !tree.shows(Path::new(path)) {
-                    tree.put_if_free(
-                        path,
-                        Node::File {
-                            contents,
-                            mode: 0o644,
-                        },
-                        origin,
-                    );
+                    tree.put_if_free(path, Node::File { contents, mode: 0o644 }, origin);
                 }
             }
         }
     }
 }
 
+/// Puts a hosts(5) file that knows the host name inside. The host's own, where a rule shows it,
+/// is of use with the host's network alone.
+fn hosts_file(policy: &Policy, tree: &mut Tree<'_>) {
+    let path = Path::new("/etc/hosts");
+    let origin = policy.network.origin.implied_by("`[network] mode`");
+    let name = policy.namespaces.hostname.as_ref().map_or("localhost", |name| name.value.as_str());
+    let contents = format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n");
+    let node = Node::File { contents, mode: 0o644 };
+    if policy.network.value == network::Mode::Host && tree.shows(path) {
+        return;
+    }
+    if tree.can_make(path) {
+        tree.put(path, node, origin);
+    }
+}
+
 fn read_only() -> Vec<MountOption> {
     let mut options = ALWAYS.to_vec();
     options.push(MountOption::Ro);
+    options
+}
+
+/// Takes `noexec` from a mount that says nothing of executing where `[files] exec` allows it.
+fn follow_exec(
+    policy: &Policy,
+    to: &Path,
+    mut options: Vec<MountOption>,
+    says_exec: bool,
+) -> Vec<MountOption> {
+    if !says_exec && executable(policy, to) {
+        options.retain(|option| *option != MountOption::Noexec);
+    }
     options
 }
 
@@ -548,37 +545,19 @@ fn mount_node(
 ) {
     let to = tree.inside(to);
     let node = match rule.value.clone() {
-        mounts::Rule::Bind {
-            source,
-            identity,
-            options,
-        } => Node::Bind {
-            source,
-            identity,
-            options,
-            is_pinned: false,
-        },
-        mounts::Rule::Tmpfs {
-            size,
-            inodes,
-            mode,
-            options,
-        } => {
+        mounts::Rule::Bind { source, identity, options, says_exec } => {
+            let options = follow_exec(policy, &to, options, says_exec);
+            Node::Bind { source, identity, options, is_pinned: false }
+        }
+        mounts::Rule::Tmpfs { size, inodes, mode, options, says_exec } => {
+            let options = follow_exec(policy, &to, options, says_exec);
             let owner = (policy.user.entry.uid, policy.user.gid);
-            Node::Tmpfs {
-                size,
-                inodes,
-                mode,
-                owner,
-                options,
-            }
+            Node::Tmpfs { size, inodes, mode, owner, options }
         }
         mounts::Rule::Proc => Node::Proc,
         mounts::Rule::File { contents, mode } => Node::File { contents, mode },
         mounts::Rule::Directory { mode } => Node::Directory { mode },
-        mounts::Rule::Symlink { target } => Node::Symlink {
-            target: target.into(),
-        },
+        mounts::Rule::Symlink { target } => Node::Symlink { target: target.into() },
     };
     tree.put(to, node, rule.origin);
 }
@@ -594,10 +573,7 @@ fn mount_steps(
     plan.push(Action::IsolateMounts, Origin::DEFAULT);
     match &policy.root.directory {
         Some((path, identity)) => {
-            let source = crate::plan::Source {
-                path: path.into(),
-                identity: *identity,
-            };
+            let source = crate::plan::Source { path: path.into(), identity: *identity };
             let attributes = crate::plan::Attributes::new(tree.base_options().iter().copied());
             plan.push(Action::RootBind { source, attributes }, origin);
         }
@@ -612,17 +588,8 @@ fn init_steps(policy: &Policy, tree: &Tree<'_>, plan: &mut Builder) {
     let default = Origin::DEFAULT;
     if let Some(locked) = policy.namespaces.locks {
         // Any mount but the root tells whether the mounts are locked (mount_namespaces(7)).
-        let target = tree
-            .mount_points()
-            .next()
-            .unwrap_or(Path::new("/"))
-            .to_owned();
-        plan.push(
-            Action::VerifyLock {
-                target: (&target).into(),
-            },
-            locked,
-        );
+        let target = tree.mount_points().next().unwrap_or(Path::new("/")).to_owned();
+        plan.push(Action::VerifyLock { target: (&target).into() }, locked);
     }
     if policy.process.as_pid_1.is_some() || !policy.namespaces.has(Namespace::Pid) {
         return;
@@ -670,10 +637,7 @@ fn workdir(
             sink.push(
                 Diagnostic::error(
                     Code::MissingPath,
-                    format!(
-                        "the working directory `{}` cannot be seen inside",
-                        path.display()
-                    ),
+                    format!("the working directory `{}` cannot be seen inside", path.display()),
                 )
                 .at(*origin)
                 .help("add it to `read` or `write` in [files], or name another directory"),
@@ -686,11 +650,7 @@ fn workdir(
         return (cwd.clone(), Origin::DEFAULT);
     }
     let home = &policy.user.entry.home;
-    let found = if tree.has_directory(home) {
-        home.clone()
-    } else {
-        PathBuf::from("/")
-    };
+    let found = if tree.has_directory(home) { home.clone() } else { PathBuf::from("/") };
     let text = format!(
         "the working directory {} cannot be seen inside: it is {}",
         cwd.display(),

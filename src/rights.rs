@@ -103,11 +103,7 @@ const FS: [(&str, AccessFs); 17] = [
 
 fn join(held: impl Iterator<Item = &'static str>) -> String {
     let names: Vec<_> = held.collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(",")
-    }
+    if names.is_empty() { "none".to_owned() } else { names.join(",") }
 }
 
 /// Returns the names of rights on files; the usual sets have a short one.
@@ -126,34 +122,20 @@ pub fn fs_names(rights: u64) -> String {
         short.push("write");
         rest &= !write;
     }
-    let others = FS
-        .iter()
-        .filter(|(_, right)| rest & (*right as u64) != 0)
-        .map(|(name, _)| *name);
+    let others = FS.iter().filter(|(_, right)| rest & (*right as u64) != 0).map(|(name, _)| *name);
     join(short.into_iter().chain(others))
 }
 
 /// Returns the names of rights on ports.
 pub fn net_names(rights: u64) -> String {
     let all = [("bind", BIND_TCP), ("connect", CONNECT_TCP)];
-    join(
-        all.into_iter()
-            .filter(|(_, bit)| rights & bit != 0)
-            .map(|(name, _)| name),
-    )
+    join(all.into_iter().filter(|(_, bit)| rights & bit != 0).map(|(name, _)| name))
 }
 
 /// Returns the names of scopes.
 pub fn scope_names(scopes: u64) -> String {
-    let all = [
-        ("signal", SCOPE_SIGNAL),
-        ("abstract-socket", SCOPE_ABSTRACT_SOCKET),
-    ];
-    join(
-        all.into_iter()
-            .filter(|(_, bit)| scopes & bit != 0)
-            .map(|(name, _)| name),
-    )
+    let all = [("signal", SCOPE_SIGNAL), ("abstract-socket", SCOPE_ABSTRACT_SOCKET)];
+    join(all.into_iter().filter(|(_, bit)| scopes & bit != 0).map(|(name, _)| name))
 }
 
 #[cfg(test)]

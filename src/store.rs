@@ -14,7 +14,7 @@ const MAX_PROFILE: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), words(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -31,6 +31,10 @@ pub enum StoreError {
     },
 }
 
+fn words(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), crate::exec::sys::describe)
+}
+
 /// Says whether a file is there.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
@@ -42,14 +46,8 @@ pub fn exists(path: &Path) -> bool {
 /// [`StoreError`]: it cannot be read, is too long, or could have been written by somebody other
 /// than root and the caller.
 pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
-    let failed = |source| StoreError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let untrusted = |why: String| StoreError::Untrusted {
-        path: path.to_owned(),
-        why,
-    };
+    let failed = |source| StoreError::Read { path: path.to_owned(), source };
+    let untrusted = |why: String| StoreError::Untrusted { path: path.to_owned(), why };
     let file = std::fs::File::open(path).map_err(failed)?;
     let status = file.metadata().map_err(failed)?;
     if !status.is_file() {
@@ -62,14 +60,10 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
         )));
     }
     if status.mode() & 0o022 != 0 {
-        return Err(untrusted(
-            "can be written by its group or by everybody".to_owned(),
-        ));
+        return Err(untrusted("can be written by its group or by everybody".to_owned()));
     }
     let mut text = String::new();
-    file.take(MAX_PROFILE + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    file.take(MAX_PROFILE + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_PROFILE {
         return Err(untrusted(format!("is longer than {MAX_PROFILE} bytes")));
     }
@@ -92,9 +86,7 @@ pub fn list(directories: &[PathBuf]) -> Vec<(String, Place)> {
         );
     }
     all.extend(
-        crate::profile::BUILTIN
-            .iter()
-            .map(|(name, _)| ((*name).to_owned(), Place::Builtin(name))),
+        crate::profile::BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Place::Builtin(name))),
     );
     all
 }

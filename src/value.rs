@@ -27,18 +27,12 @@ impl<T> Sourced<T> {
 
     /// Returns a value that nobody wrote.
     pub fn default_value(value: T) -> Self {
-        Self {
-            value,
-            origin: Origin::DEFAULT,
-        }
+        Self { value, origin: Origin::DEFAULT }
     }
 
     /// Returns another value from the same place.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {
-        Sourced {
-            value: f(self.value),
-            origin: self.origin,
-        }
+        Sourced { value: f(self.value), origin: self.origin }
     }
 }
 
@@ -79,9 +73,7 @@ impl<T> Slot<T> {
 impl<T: Clone> Slot<T> {
     /// Returns the value in force, or `default` as one that nobody wrote.
     pub fn or(&self, default: T) -> Sourced<T> {
-        self.get()
-            .cloned()
-            .unwrap_or_else(|| Sourced::default_value(default))
+        self.get().cloned().unwrap_or_else(|| Sourced::default_value(default))
     }
 }
 
@@ -142,10 +134,7 @@ impl<T> List<T> {
 impl<T: PartialEq> List<T> {
     /// Carries the changes out.
     pub fn fold(&self) -> Folded<'_, T> {
-        let mut out = Folded {
-            items: Vec::<Sourced<&T>>::new(),
-            unmatched: Vec::new(),
-        };
+        let mut out = Folded { items: Vec::<Sourced<&T>>::new(), unmatched: Vec::new() };
         for edit in &self.edits {
             match edit {
                 Edit::Clear(_) => out.items.clear(),
@@ -179,9 +168,7 @@ pub struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            slots: BTreeMap::new(),
-        }
+        Self { slots: BTreeMap::new() }
     }
 }
 
@@ -205,8 +192,7 @@ impl<T> Table<T> {
 
     /// Returns keys and values in force in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Sourced<T>)> {
-        self.slots()
-            .filter_map(|(key, slot)| Some((key, slot.get()?)))
+        self.slots().filter_map(|(key, slot)| Some((key, slot.get()?)))
     }
 }
 
@@ -224,9 +210,7 @@ impl ByteSize {
         let upper = trimmed.to_ascii_uppercase();
         let unit = UNITS.iter().find(|(letter, _)| upper.ends_with(*letter));
         let shift = unit.map_or(0, |(_, shift)| *shift);
-        let digits = unit.map_or(upper.as_str(), |(letter, _)| {
-            upper.trim_end_matches(*letter)
-        });
+        let digits = unit.map_or(upper.as_str(), |(letter, _)| upper.trim_end_matches(*letter));
         let number: u64 = digits.trim().parse().ok()?;
         Some(Self(number.checked_mul(1_u64.checked_shl(shift)?)?))
     }
@@ -269,21 +253,14 @@ pub struct Millis(pub u64);
 impl Millis {
     /// Parses `250ms`, `10s`, `5m`, `1h`, `2d` or a plain number of seconds.
     pub fn parse(text: &str) -> Option<Self> {
-        const UNITS: [(&str, u64); 5] = [
-            ("ms", 1),
-            ("s", 1_000),
-            ("m", 60_000),
-            ("h", 3_600_000),
-            ("d", 86_400_000),
-        ];
+        const UNITS: [(&str, u64); 5] =
+            [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
         let unit = UNITS.iter().find(|(name, _)| text.ends_with(name));
         let (digits, factor) = match unit {
             Some((name, factor)) => (text.strip_suffix(name)?, *factor),
             None => (text, 1_000),
         };
-        Some(Self(
-            digits.trim().parse::<u64>().ok()?.checked_mul(factor)?,
-        ))
+        Some(Self(digits.trim().parse::<u64>().ok()?.checked_mul(factor)?))
     }
 }
 
@@ -324,10 +301,7 @@ mod tests {
 
     #[test]
     fn replace_starts_afresh_and_remove_takes_out() {
-        assert_eq!(
-            values(&list(&[('+', 1), ('!', 0), ('+', 2), ('+', 3), ('-', 2)])),
-            [3]
-        );
+        assert_eq!(values(&list(&[('+', 1), ('!', 0), ('+', 2), ('+', 3), ('-', 2)])), [3]);
         assert_eq!(list(&[('-', 9)]).fold().unmatched.len(), 1);
     }
 
@@ -344,10 +318,7 @@ mod tests {
     #[test]
     fn sizes_modes_and_times_round_trip() {
         for text in ["0", "512", "64M", "3K", "1T"] {
-            assert_eq!(
-                ByteSize::parse(text).map(|s| s.to_string()).as_deref(),
-                Some(text)
-            );
+            assert_eq!(ByteSize::parse(text).map(|s| s.to_string()).as_deref(), Some(text));
         }
         assert_eq!(ByteSize::parse("64MiB"), Some(ByteSize(64 << 20)));
         assert_eq!(ByteSize::parse("x"), None);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -75,11 +75,7 @@ pub(super) struct PlanArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct CommandArgs {
     /// The command and its arguments; without one, `[command] argv` of the profile
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(super) argv: Vec<OsString>,
 }
 
@@ -87,12 +83,7 @@ pub(super) struct CommandArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct Overrides {
     /// Use a profile: its name, or a path with a slash; may be given again, later ones win
-    #[arg(
-        short,
-        long = "profile",
-        value_name = "PROFILE",
-        help_heading = "Profile"
-    )]
+    #[arg(short, long = "profile", value_name = "PROFILE", help_heading = "Profile")]
     pub(super) profiles: Vec<OsString>,
     /// Use the safe default, even if a profile serves this command
     #[arg(long, conflicts_with = "profiles", help_heading = "Profile")]
@@ -189,14 +180,4 @@ pub(super) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// Returns the long flags of `run`, for the test that holds the manual to them.
-#[must_use]
-pub fn flags() -> Vec<String> {
-    let command = RunArgs::augment_args(clap::Command::new("run"));
-    command
-        .get_arguments()
-        .filter_map(|argument| argument.get_long().map(str::to_owned))
-        .collect()
 }

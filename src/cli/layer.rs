@@ -22,12 +22,7 @@ pub(super) fn layer(
     sources: &mut SourceMap,
     sink: &mut Sink,
 ) -> Layer {
-    let mut flag = Flags {
-        profile: Profile::default(),
-        sources,
-        sink,
-        used: Vec::new(),
-    };
+    let mut flag = Flags { profile: Profile::default(), sources, sink, used: Vec::new() };
     flag.files(flags);
     flag.rights(flags);
     for text in &flags.set {
@@ -65,11 +60,7 @@ impl Flags<'_> {
     }
 
     fn bad(&mut self, origin: Origin, message: impl Into<String>, help: impl Into<String>) {
-        self.sink.push(
-            Diagnostic::error(Code::BadValue, message)
-                .at(origin)
-                .help(help),
-        );
+        self.sink.push(Diagnostic::error(Code::BadValue, message).at(origin).help(help));
     }
 
     fn files(&mut self, flags: &Overrides) {
@@ -111,10 +102,7 @@ impl Flags<'_> {
         }
         if let Some(path) = &flags.cwd {
             let origin = self.written("cwd", path);
-            self.profile
-                .process
-                .cwd
-                .set(Pattern::argument(path), origin);
+            self.profile.process.cwd.set(Pattern::argument(path), origin);
         }
     }
 
@@ -158,9 +146,8 @@ impl Flags<'_> {
             Ok(choice) => Some(choice),
             Err(expected) => {
                 let near = nearest(text, known.iter().map(|(name, _)| *name));
-                let help = near.map_or(format!("write one of {expected}"), |name| {
-                    format!("write `{name}`")
-                });
+                let help = near
+                    .map_or(format!("write one of {expected}"), |name| format!("write `{name}`"));
                 self.bad(origin, format!("unknown value `{text}`"), help);
                 None
             }
@@ -172,7 +159,6 @@ impl Flags<'_> {
         let parts = split(text);
         let mut spec = mounts::Spec::default();
         spec.kind.set(mounts::Kind::Tmpfs, origin);
-        spec.options.push(OptionName::Noexec, origin);
         match parts.as_slice() {
             [to] => spec.to.set(Pattern::argument(to), origin),
             [to, size] => {
@@ -186,11 +172,7 @@ impl Flags<'_> {
                     ),
                 }
             }
-            _ => self.bad(
-                origin,
-                "a tmpfs has a path and a size",
-                "write --tmpfs PATH[:SIZE]",
-            ),
+            _ => self.bad(origin, "a tmpfs has a path and a size", "write --tmpfs PATH[:SIZE]"),
         }
         self.mount(spec, origin);
     }
@@ -229,10 +211,7 @@ impl Flags<'_> {
 
     fn mount(&mut self, spec: mounts::Spec, origin: Origin) {
         if let Some(to) = spec.to.get() {
-            self.profile
-                .mount
-                .table
-                .set(to.value.to_string(), spec.clone(), origin);
+            self.profile.mount.table.set(to.value.to_string(), spec.clone(), origin);
         }
     }
 
@@ -284,10 +263,7 @@ impl Flags<'_> {
         let (name, value) = bytes.split_at(at.unwrap_or(bytes.len()));
         // The value may be a secret: it is not repeated in messages.
         let origin = self.origin(format!("--env {}", String::from_utf8_lossy(name)));
-        match (
-            std::str::from_utf8(name),
-            value.get(1..).map(std::str::from_utf8),
-        ) {
+        match (std::str::from_utf8(name), value.get(1..).map(std::str::from_utf8)) {
             (Ok(name), None) => self.profile.env.pass.push(name.to_owned(), origin),
             (Ok(name), Some(Ok(value))) => self.profile.env.set.set(name, value.to_owned(), origin),
             _ => self.bad(
@@ -303,30 +279,43 @@ impl Flags<'_> {
         let shown = format!("--set {text}");
         let Some((key, value)) = text.split_once('=') else {
             let origin = self.origin(shown);
-            self.bad(
-                origin,
-                format!("`{text}` sets nothing"),
-                "write --set SECTION.KEY=VALUE",
-            );
+            self.bad(origin, format!("`{text}` sets nothing"), "write --set SECTION.KEY=VALUE");
             return;
         };
         let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*".contains(c);
         let is_word = !value.is_empty() && value.chars().all(bare);
         let mut quoted = format!("{key}={value}");
-        if is_word && toml_fails(&quoted) {
+        if is_word && !is_plain_toml(&quoted) {
             quoted = format!("{key}={}", crate::schema::toml_string(value));
         }
         let source = self.sources.add(SourceKind::Flag, "--set", quoted.clone());
         self.used.push(source);
         let profile = Profile::read(&quoted, source, self.sink);
+        for (section, keys) in profile.show() {
+            let name = if section.is_empty() {
+                keys.first().map_or("", |(key, _)| *key)
+            } else {
+                section.as_str()
+            };
+            if section.is_empty() || section == "match" {
+                let origin = Origin::new(source, 0..quoted.len());
+                let help = if name == "extends" {
+                    "use `--profile` instead"
+                } else {
+                    "write it in a profile"
+                };
+                self.bad(origin, format!("`{name}` has no meaning on the command line"), help);
+            }
+        }
         self.profile.merge(profile);
     }
 }
 
-fn toml_fails(text: &str) -> bool {
+/// Says whether a line is TOML as it stands; a time of day such as `10:20` is meant as a word.
+fn is_plain_toml(text: &str) -> bool {
     let mut sink = Sink::default();
-    crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
-    sink.has_errors()
+    let table = crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
+    !sink.has_errors() && !crate::schema::has_time(table.get_ref())
 }
 
 /// Splits at colons that no backslash stands before.
@@ -337,16 +326,10 @@ fn split(text: &OsStr) -> Vec<OsString> {
         match (byte, bytes.peek()) {
             (b'\\', Some(b':')) => {
                 bytes.next();
-                parts
-                    .last_mut()
-                    .map(|part| part.push(b':'))
-                    .unwrap_or_default();
+                parts.last_mut().map(|part| part.push(b':')).unwrap_or_default();
             }
             (b':', _) => parts.push(Vec::new()),
-            _ => parts
-                .last_mut()
-                .map(|part| part.push(*byte))
-                .unwrap_or_default(),
+            _ => parts.last_mut().map(|part| part.push(*byte)).unwrap_or_default(),
         }
     }
     parts.into_iter().map(OsString::from_vec).collect()

@@ -17,10 +17,7 @@ pub(super) struct Library {
 
 impl Library {
     pub(super) fn new(directories: Vec<PathBuf>, caller: u32) -> Self {
-        Self {
-            directories,
-            caller,
-        }
+        Self { directories, caller }
     }
 
     /// Every definition there is, the one that wins first.
@@ -32,13 +29,7 @@ impl Library {
     pub(super) fn layers(&self, name: &OsStr, told: &mut Told) -> Vec<Layer> {
         let Told { sources, sink, .. } = told;
         let found = if is_path(name) {
-            self.read(
-                &printable_os(name),
-                &Place::File(PathBuf::from(name)),
-                None,
-                sources,
-                sink,
-            )
+            self.read(&printable_os(name), &Place::File(PathBuf::from(name)), None, sources, sink)
         } else {
             self.find(&name.to_string_lossy(), None, sources, sink)
         };
@@ -71,21 +62,21 @@ impl Library {
             Place::Builtin(_) => true,
         };
         let legal = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
-        let place = candidates(name, &self.directories)
-            .into_iter()
-            .find(|place| legal && is_there(place));
+        let place =
+            candidates(name, &self.directories).into_iter().find(|place| legal && is_there(place));
         let Some(place) = place else {
             let all = self.all();
-            let mut diagnostic = Diagnostic::error(
-                Code::UnknownProfile,
-                format!("there is no profile `{name}`"),
-            );
+            let mut diagnostic =
+                Diagnostic::error(Code::UnknownProfile, format!("there is no profile `{name}`"));
             if let Some(origin) = origin {
                 diagnostic = diagnostic.at(origin);
             }
             let near = nearest(name, all.iter().map(|(known, _)| known.as_str()));
             diagnostic = match near {
                 Some(known) => diagnostic.help(format!("write `{known}`")),
+                None if origin.is_some() => {
+                    diagnostic.help("`extends` takes names, not paths; see `sbx profiles`")
+                }
                 None => diagnostic.help(
                     "see `sbx profiles`; a path to a file must have a slash in it: `./my.toml`",
                 ),
@@ -108,12 +99,7 @@ impl Library {
         let (kind, text) = match place {
             Place::Builtin(known) => {
                 let found = BUILTIN.iter().find(|(name, _)| name == known);
-                (
-                    SourceKind::Builtin,
-                    found
-                        .map(|(_, text)| (*text).to_owned())
-                        .unwrap_or_default(),
-                )
+                (SourceKind::Builtin, found.map(|(_, text)| (*text).to_owned()).unwrap_or_default())
             }
             // A link to /dev/null masks a profile: it is there, and says nothing.
             Place::File(path) if is_masked(path) => (SourceKind::File, String::new()),
@@ -139,12 +125,7 @@ impl Library {
         let identity = place.to_string();
         let source = sources.add(kind, identity.clone(), text.clone());
         let profile = Profile::read(&text, source, sink);
-        Some(Rc::new(Loaded {
-            name: name.to_owned(),
-            identity,
-            source,
-            profile,
-        }))
+        Some(Rc::new(Loaded { name: name.to_owned(), identity, source, profile }))
     }
 
     /// Returns the name of the profile that serves a command, if one does.
@@ -177,6 +158,5 @@ impl Library {
 }
 
 fn is_masked(path: &Path) -> bool {
-    path.read_link()
-        .is_ok_and(|target| target == Path::new("/dev/null"))
+    path.read_link().is_ok_and(|target| target == Path::new("/dev/null"))
 }

@@ -59,6 +59,25 @@ pub fn main(hooks: &Hooks) -> ExitCode {
     }
 }
 
+/// Returns the layer that a command line of `run` gives, for tests that have no process.
+///
+/// # Errors
+/// What clap says about the arguments.
+pub fn layer_of(
+    arguments: &[&str],
+    sources: &mut SourceMap,
+    sink: &mut Sink,
+) -> Result<crate::profile::Layer, String> {
+    let words = [crate::NAME, "run"].into_iter().chain(arguments.iter().copied());
+    match Args::try_parse_from(words) {
+        Ok(Args { verb: Verb::Run(run) }) => {
+            Ok(layer::layer(&run.overrides, &run.command.argv, sources, sink))
+        }
+        Ok(_) => Err("not arguments of `run`".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What is to be told, with the texts it speaks about.
 #[derive(Debug, Default)]
 struct Told {
@@ -90,10 +109,7 @@ impl Told {
 /// Prints data. A reader that closed its end early has seen what it wanted.
 fn print(data: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(data.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }

@@ -9,7 +9,7 @@ use super::{FAILED, Told, layer, print};
 use crate::diag::Severity;
 use crate::exec::{Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
-use crate::host::{Live, profile_directories};
+use crate::host::Live;
 use crate::plan::{self, Plan};
 use crate::policy;
 use crate::profile::Stack;
@@ -22,11 +22,7 @@ struct Planned {
 }
 
 pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<u8> {
-    let mut told = Told {
-        quiet: args.quiet,
-        json: args.json,
-        ..Told::default()
-    };
+    let mut told = Told { quiet: args.quiet, json: args.json, ..Told::default() };
     let planned = make(&args.overrides, &args.command.argv, &mut told)?;
     told.tell(Severity::Warning);
     let Some(planned) = planned else {
@@ -41,22 +37,10 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
-    let mut told = Told {
-        quiet: args.quiet,
-        ..Told::default()
-    };
+    let mut told = Told { quiet: args.quiet, ..Told::default() };
     let planned = make(&args.overrides, &args.command.argv, &mut told)?;
-    told.tell(if args.verbose {
-        Severity::Note
-    } else {
-        Severity::Warning
-    });
-    let Some(Planned {
-        plan,
-        facts,
-        kill_grace_ms,
-    }) = planned
-    else {
+    told.tell(if args.verbose { Severity::Note } else { Severity::Warning });
+    let Some(Planned { plan, facts, kill_grace_ms }) = planned else {
         return Ok(FAILED);
     };
     let mut executed = |done: &[bool]| {
@@ -64,10 +48,7 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
             show_steps(&plan, done, &told);
         }
     };
-    let mut manner = Manner {
-        kill_grace_ms,
-        executed: &mut executed,
-    };
+    let mut manner = Manner { kill_grace_ms, executed: &mut executed };
     let run = execute(&plan, &mut manner, hooks);
     Ok(match run.outcome {
         Outcome::Exited(code) => u8::try_from(code & 0xff).unwrap_or(FAILED),
@@ -77,11 +58,7 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
                 show_steps(&plan, &run.done, &told);
             }
             let (diagnostic, status) = explain(&failure, &plan, &facts);
-            let mut told = Told {
-                sources: told.sources,
-                quiet: args.quiet,
-                ..Told::default()
-            };
+            let mut told = Told { sources: told.sources, quiet: args.quiet, ..Told::default() };
             told.sink.push(diagnostic);
             told.tell(Severity::Warning);
             status
@@ -107,7 +84,7 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
 /// Everything up to the plan; nothing where an error was told.
 fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result<Option<Planned>> {
     let facts = Live::new()?;
-    let library = Library::new(profile_directories(&facts), facts.caller().uid);
+    let library = Library::new(facts.profile_directories(), facts.caller().uid);
     let mut names = flags.profiles.clone();
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
         names.extend(library.serving(command).map(OsString::from));
@@ -133,10 +110,6 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     if !told.sink.has_errors() {
         plan::check(&plan, &mut told.sink);
     }
-    let planned = Planned {
-        plan,
-        facts,
-        kill_grace_ms: policy.process.kill_grace_ms,
-    };
+    let planned = Planned { plan, facts, kill_grace_ms: policy.process.kill_grace_ms };
     Ok((!told.sink.has_errors()).then_some(planned))
 }

@@ -10,24 +10,18 @@ use super::load::Library;
 use super::{FAILED, Told, print};
 use crate::diag::{Severity, SourceMap, printable};
 use crate::facts::Facts as _;
-use crate::host::{self, Live, State, profile_directories};
+use crate::host::{self, Live, State};
 use crate::profile::{Place, Profile, Stack};
 use crate::schema::Shown;
 
 fn library() -> anyhow::Result<Library> {
     let facts = Live::new()?;
-    Ok(Library::new(
-        profile_directories(&facts),
-        facts.caller().uid,
-    ))
+    Ok(Library::new(facts.profile_directories(), facts.caller().uid))
 }
 
 pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
     let library = library()?;
-    let mut told = Told {
-        json: args.json,
-        ..Told::default()
-    };
+    let mut told = Told { json: args.json, ..Told::default() };
     let mut stack = Stack::default();
     for layer in library.layers(&args.profile, &mut told) {
         stack.push(layer);
@@ -37,11 +31,7 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
         return Ok(FAILED);
     }
     let (profile, _) = stack.merge();
-    print(&if args.json {
-        json(&profile, &told.sources)?
-    } else {
-        text(&profile, &told.sources)
-    })?;
+    print(&if args.json { json(&profile, &told.sources)? } else { text(&profile, &told.sources) })?;
     Ok(0)
 }
 
@@ -109,10 +99,7 @@ fn json(profile: &Profile, sources: &SourceMap) -> serde_json::Result<String> {
                     replaced: one
                         .replaced
                         .into_iter()
-                        .map(|(value, origin)| Old {
-                            value,
-                            origin: sources.describe(origin),
-                        })
+                        .map(|(value, origin)| Old { value, origin: sources.describe(origin) })
                         .collect(),
                 }
             }));
@@ -140,9 +127,7 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
             continue;
         }
         let loaded = library.read(&name, &place, None, &mut told.sources, &mut told.sink);
-        let profile = loaded
-            .map(|loaded| loaded.profile.clone())
-            .unwrap_or_default();
+        let profile = loaded.map(|loaded| loaded.profile.clone()).unwrap_or_default();
         rows.push(Row {
             name,
             place: place.to_string(),
@@ -170,12 +155,8 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
     }
     let mut out = String::new();
     for row in &rows {
-        let _written = writeln!(
-            out,
-            "{:<12} {}",
-            printable(&row.name),
-            printable(&row.description)
-        );
+        let _written =
+            writeln!(out, "{:<12} {}", printable(&row.name), printable(&row.description));
         let serves = if row.commands.is_empty() {
             String::new()
         } else {
@@ -192,22 +173,16 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let library = library()?;
-    let mut told = Told {
-        json: args.json,
-        ..Told::default()
-    };
+    let mut told = Told { json: args.json, ..Told::default() };
     let places: Vec<PathBuf> = if args.files.is_empty() {
-        let files = library
-            .all()
-            .into_iter()
-            .filter_map(|(name, place)| match place {
-                Place::File(path) => Some(path),
-                Place::Builtin(_) => {
-                    // Built-in profiles are checked under their names.
-                    library.layers(name.as_ref(), &mut told);
-                    None
-                }
-            });
+        let files = library.all().into_iter().filter_map(|(name, place)| match place {
+            Place::File(path) => Some(path),
+            Place::Builtin(_) => {
+                // Built-in profiles are checked under their names.
+                library.layers(name.as_ref(), &mut told);
+                None
+            }
+        });
         files.collect()
     } else {
         args.files.clone()

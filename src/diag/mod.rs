@@ -64,18 +64,12 @@ impl Diagnostic {
 
     /// Returns a warning without a place.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// Returns a note without a place.
     pub fn note(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Note,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Note, ..Self::error(code, message) }
     }
 
     /// Adds a place.
@@ -87,10 +81,7 @@ impl Diagnostic {
     /// Adds a place and what is to be said about it.
     #[must_use]
     pub fn label(mut self, origin: Origin, text: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            origin,
-            text: text.into(),
-        });
+        self.labels.push(Label { origin, text: text.into() });
         self
     }
 
@@ -142,6 +133,11 @@ impl Sink {
         &self.found
     }
 
+    /// Puts them in the order of the places that they speak of.
+    pub fn sort(&mut self) {
+        self.found.sort_by_key(|one| one.labels.first().map(|label| label.origin));
+    }
+
     /// Takes all of `other`'s.
     pub fn absorb(&mut self, other: Self) {
         for diagnostic in other.found {
@@ -191,10 +187,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
-        assert_eq!(
-            printable("a\u{1b}[2Jb\nc\u{202e}"),
-            "a\\u{1b}[2Jb\\nc\\u{202e}"
-        );
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}"), "a\\u{1b}[2Jb\\nc\\u{202e}");
     }
 
     #[test]

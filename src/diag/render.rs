@@ -11,9 +11,7 @@ pub fn text(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Strin
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level
-        .primary_title(printable(&diagnostic.message))
-        .id(diagnostic.code.name());
+    let title = level.primary_title(printable(&diagnostic.message)).id(diagnostic.code.name());
     let mut group = Group::with_title(title);
     for part in snippets(diagnostic, sources) {
         group = group.element(part);
@@ -29,11 +27,7 @@ pub fn text(diagnostic: &Diagnostic, sources: &SourceMap, colour: bool) -> Strin
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(printable(help)));
     }
-    let renderer = if colour {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     renderer.render(&[group])
 }
 
@@ -49,12 +43,7 @@ fn snippets<'a>(
             seen.push(id);
         }
     }
-    let of = |id| {
-        diagnostic
-            .labels
-            .iter()
-            .filter(move |l| l.origin.source == id)
-    };
+    let of = |id| diagnostic.labels.iter().filter(move |l| l.origin.source == id);
     seen.into_iter()
         .filter_map(|id| Some((id, sources.get(id)?)))
         .filter(|(_, source)| source.kind != SourceKind::Default)
@@ -66,11 +55,7 @@ fn snippets<'a>(
                 _ => snippet.path(printable(&source.name)),
             };
             for (at, label) in of(id).enumerate() {
-                let kind = if at == 0 {
-                    AnnotationKind::Primary
-                } else {
-                    AnnotationKind::Context
-                };
+                let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
                 snippet = snippet.annotation(annotation(kind, label, &offsets));
             }
             snippet
@@ -85,18 +70,10 @@ fn annotation<'a>(
 ) -> annotate_snippets::Annotation<'a> {
     let place = |n: u32| {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        offsets
-            .get(n)
-            .or(offsets.last())
-            .copied()
-            .unwrap_or_default()
+        offsets.get(n).or(offsets.last()).copied().unwrap_or_default()
     };
     let annotation = kind.span(place(label.origin.span.start)..place(label.origin.span.end));
-    if label.text.is_empty() {
-        annotation
-    } else {
-        annotation.label(printable(&label.text))
-    }
+    if label.text.is_empty() { annotation } else { annotation.label(printable(&label.text)) }
 }
 
 /// Returns the text with control characters replaced, and where each byte of it went to.
@@ -138,9 +115,7 @@ pub fn json_line(diagnostic: &Diagnostic, sources: &SourceMap) -> serde_json::Re
         help: &'a [String],
     }
     let place = |label: &Label| {
-        let at = sources
-            .line_column(label.origin)
-            .filter(|_| !label.origin.is_default());
+        let at = sources.line_column(label.origin).filter(|_| !label.origin.is_default());
         Place {
             origin: sources.describe(label.origin),
             line: at.map(|(line, _)| line),
@@ -171,10 +146,7 @@ mod tests {
             .at(Origin::new(id, 8..12))
             .help("write `read`");
         let shown = text(&diagnostic, &sources, false);
-        assert!(
-            shown.starts_with("error[unknown-key]: unknown key `raed` in [files]"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("error[unknown-key]: unknown key `raed` in [files]"), "{shown}");
         assert!(shown.contains("web.toml:2:1"), "{shown}");
         assert!(shown.contains("^^^^"), "{shown}");
         assert!(shown.contains("help: write `read`"), "{shown}");

@@ -19,10 +19,7 @@ impl From<Range<usize>> for Span {
     fn from(range: Range<usize>) -> Self {
         // Profiles are limited to far less than 4 GiB when they are read (`store`).
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self {
-            start: clamp(range.start),
-            end: clamp(range.end),
-        }
+        Self { start: clamp(range.start), end: clamp(range.end) }
     }
 }
 
@@ -39,28 +36,18 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of every value that nobody wrote.
-    pub const DEFAULT: Self = Self {
-        source: SourceId(0),
-        span: Span { start: 0, end: 0 },
-        via: None,
-    };
+    pub const DEFAULT: Self =
+        Self { source: SourceId(0), span: Span { start: 0, end: 0 }, via: None };
 
     /// Returns a place in a text.
     pub fn new(source: SourceId, span: impl Into<Span>) -> Self {
-        Self {
-            source,
-            span: span.into(),
-            via: None,
-        }
+        Self { source, span: span.into(), via: None }
     }
 
     /// Returns the same place for a value that `rule` derived from what stands there.
     #[must_use]
     pub fn implied_by(self, rule: &'static str) -> Self {
-        Self {
-            via: Some(rule),
-            ..self
-        }
+        Self { via: Some(rule), ..self }
     }
 
     /// Says whether nobody wrote this value.
@@ -101,14 +88,9 @@ pub struct SourceMap {
 
 impl Default for SourceMap {
     fn default() -> Self {
-        let default = Source {
-            kind: SourceKind::Default,
-            name: "default".to_owned(),
-            text: String::new(),
-        };
-        Self {
-            sources: vec![default],
-        }
+        let default =
+            Source { kind: SourceKind::Default, name: "default".to_owned(), text: String::new() };
+        Self { sources: vec![default] }
     }
 }
 
@@ -121,11 +103,7 @@ impl SourceMap {
         text: impl Into<String>,
     ) -> SourceId {
         let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
-        self.sources.push(Source {
-            kind,
-            name: name.into(),
-            text: text.into(),
-        });
+        self.sources.push(Source { kind, name: name.into(), text: text.into() });
         id
     }
 
@@ -145,9 +123,7 @@ impl SourceMap {
     /// Returns the line and column (in characters) of an origin, both from 1.
     pub fn line_column(&self, origin: Origin) -> Option<(usize, usize)> {
         let source = self.get(origin.source)?;
-        let before = source
-            .text
-            .get(..usize::try_from(origin.span.start).ok()?)?;
+        let before = source.text.get(..usize::try_from(origin.span.start).ok()?)?;
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let column = before.get(line_start..)?.chars().count() + 1;
         Some((before.bytes().filter(|b| *b == b'\n').count() + 1, column))
@@ -182,10 +158,7 @@ mod tests {
         let origin = Origin::new(id, 6..7);
         assert_eq!(map.line_column(origin), Some((2, 1)));
         assert_eq!(map.describe(origin), "web.toml:2");
-        assert_eq!(
-            map.describe(origin.implied_by("`[x]`")),
-            "web.toml:2, implied by `[x]`"
-        );
+        assert_eq!(map.describe(origin.implied_by("`[x]`")), "web.toml:2, implied by `[x]`");
     }
 
     #[test]

@@ -111,19 +111,14 @@ impl Child<'_> {
 
     /// Tells the supervisor what did not succeed, and ends.
     pub(super) fn fail(&self, step: usize, actor: Actor, errno: Errno) -> ! {
-        let failure = Failure {
-            detail: self.detail,
-            ..Failure::new(step, actor, self.part.get(), errno)
-        };
+        let failure =
+            Failure { detail: self.detail, ..Failure::new(step, actor, self.part.get(), errno) };
         // Where even this fails, the exit status and the progress cell still say that a step did.
         let _ignored = mount::write_all(self.hand.report.as_fd(), &failure.encode());
         spawn::exit_now(125)
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each operation; none is long"
-    )]
+    #[expect(clippy::too_many_lines, reason = "one arm for each operation; none is long")]
     fn perform(&mut self, op: &Op) -> Result<()> {
         match op {
             // The supervisor's, and init's.
@@ -151,11 +146,7 @@ impl Child<'_> {
                 Ok(())
             }
             Op::IsolateMounts => {
-                let slave = MountAttr {
-                    set: 0,
-                    clear: 0,
-                    propagation: MountAttr::SLAVE,
-                };
+                let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
                 mount::mount_setattr_at(CWD, c"/", true, &slave)
             }
             Op::TimeNamespace { text } => {
@@ -174,35 +165,18 @@ impl Child<'_> {
                 self.attach_root(tree)
             }
             Op::Directory { place, mode, owner } => self.directory(place, *mode, *owner),
-            Op::Bind {
-                source,
-                place,
-                attr,
-                recursive,
-                is_new,
-            } => {
+            Op::Bind { source, place, attr, recursive, is_new } => {
                 let tree = self.cloned(source, *recursive, attr)?;
                 let is_directory = source.identity.kind == FileKind::Directory;
                 self.attach(&tree, place, is_new.then_some(is_directory))
             }
-            Op::Tmpfs {
-                place,
-                options,
-                attr,
-                is_new,
-            } => {
-                let options = options
-                    .iter()
-                    .map(|(key, value)| (key.as_c_str(), value.as_c_str()));
+            Op::Tmpfs { place, options, attr, is_new } => {
+                let options = options.iter().map(|(key, value)| (key.as_c_str(), value.as_c_str()));
                 let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
                 self.verified(tree.as_fd(), attr)?;
                 self.attach(&tree, place, is_new.then_some(true))
             }
-            Op::Proc {
-                place,
-                attr,
-                is_new,
-            } => {
+            Op::Proc { place, attr, is_new } => {
                 let tree = self.file_system(c"proc", [], attr.set.set)?;
                 self.part.set(Part::Verify);
                 if mount::fs_magic(tree.as_fd())? != PROC_MAGIC {
@@ -210,27 +184,13 @@ impl Child<'_> {
                 }
                 self.attach(&tree, place, is_new.then_some(true))
             }
-            Op::File {
-                place,
-                mode,
-                owner,
-                contents,
-            } => self.file(place, *mode, *owner, contents),
+            Op::File { place, mode, owner, contents } => self.file(place, *mode, *owner, contents),
             Op::Symlink { place, target } => self.symlink(place, target),
-            Op::DeviceNode {
-                source,
-                place,
-                attr,
-                is_new,
-            } => {
+            Op::DeviceNode { source, place, attr, is_new } => {
                 let tree = self.cloned(source, false, attr)?;
                 self.attach(&tree, place, is_new.then_some(false))
             }
-            Op::Devpts {
-                place,
-                attr,
-                is_new,
-            } => {
+            Op::Devpts { place, attr, is_new } => {
                 let options = [(c"mode", c"0620"), (c"ptmxmode", c"0666")];
                 let tree = self.file_system(c"devpts", options, attr.set.set)?;
                 self.attach(&tree, place, is_new.then_some(true))
@@ -250,11 +210,7 @@ impl Child<'_> {
                 mount::move_mount(tree.as_fd(), target.as_fd())
             }
             Op::ReadOnly { place } => {
-                let read_only = MountAttr {
-                    set: MountAttr::RDONLY,
-                    clear: 0,
-                    propagation: 0,
-                };
+                let read_only = MountAttr { set: MountAttr::RDONLY, clear: 0, propagation: 0 };
                 match place {
                     Some(place) => {
                         let target = self.target(place)?;
@@ -285,20 +241,13 @@ impl Child<'_> {
             Op::SetUid(uid) => ident::setresuid(*uid),
             Op::RaiseCapabilities => {
                 let sets = caps::capget()?;
-                caps::capset(&CapSets {
-                    effective: sets.permitted,
-                    ..sets
-                })
+                caps::capset(&CapSets { effective: sets.permitted, ..sets })
             }
             Op::VerifyIds { uid, gid, groups } => verify_ids(*uid, *gid, groups.as_deref()),
             Op::Chdir(path) => {
                 mount::chdir(path)?;
                 self.part.set(Part::Verify);
-                if mount::getcwd_starts_with_slash()? {
-                    Ok(())
-                } else {
-                    Err(Errno::NOENT)
-                }
+                if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
             }
             Op::BoundingSet { keep, last } => bounding_set(*keep, *last),
             Op::CapabilitySets(sets) => caps::capset(sets),
@@ -312,12 +261,7 @@ impl Child<'_> {
             Op::CloseDescriptors { keep } => close_descriptors(keep),
             Op::UnblockSignals => signal::unblock_all(),
             Op::NoNewPrivs => caps::set_no_new_privs(),
-            Op::LandlockRuleset {
-                fs,
-                net,
-                scope,
-                size,
-            } => {
+            Op::LandlockRuleset { fs, net, scope, size } => {
                 self.ruleset = Some(landlock::create_ruleset(*fs, *net, *scope, *size)?);
                 self.handled = *fs;
                 Ok(())
@@ -334,11 +278,9 @@ impl Child<'_> {
             Op::LandlockStdio => self.landlock_stdio(),
             Op::LandlockRestrict => landlock::restrict_self(self.ruleset()?, 0),
             Op::Seccomp(program) => seccomp::install_filter(program, 0),
-            Op::Exec {
-                candidates,
-                arguments,
-                environment,
-            } => self.execute(candidates, arguments, environment),
+            Op::Exec { candidates, arguments, environment } => {
+                self.execute(candidates, arguments, environment)
+            }
         }
     }
 
@@ -362,11 +304,7 @@ impl Child<'_> {
                 return Err(Errno::SRCH);
             }
         }
-        if fd::is_hung_up(self.hand.release.as_fd())? {
-            Err(Errno::SRCH)
-        } else {
-            Ok(())
-        }
+        if fd::is_hung_up(self.hand.release.as_fd())? { Err(Errno::SRCH) } else { Ok(()) }
     }
 
     fn stdio(&self, descriptor: i32, source: &Stream) -> Result<()> {
@@ -437,11 +375,7 @@ impl Child<'_> {
 
     fn verified(&self, tree: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
         self.part.set(Part::Verify);
-        if mount::mount_flags(tree)? & attr.shown == attr.shown {
-            Ok(())
-        } else {
-            Err(Errno::PERM)
-        }
+        if mount::mount_flags(tree)? & attr.shown == attr.shown { Ok(()) } else { Err(Errno::PERM) }
     }
 
     /// Attaches the new root on `/`: paths of the host still resolve in the old one, because this
@@ -557,37 +491,20 @@ impl Child<'_> {
         mount::pivot_root_here()?;
         // Both roots are at `/` now, the old one on top; it must not tell the host that it goes.
         self.part.set(Part::Attributes);
-        let slave = MountAttr {
-            set: 0,
-            clear: 0,
-            propagation: MountAttr::SLAVE,
-        };
+        let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
         mount::mount_setattr_at(CWD, c".", true, &slave)?;
         self.part.set(Part::Whole);
         mount::detach_here()?;
         mount::chdir(c"/")?;
         self.part.set(Part::Verify);
         self.root = None;
-        if mount::getcwd_starts_with_slash()? {
-            Ok(())
-        } else {
-            Err(Errno::NOENT)
-        }
+        if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
     }
 
     /// Starts the process that becomes the command; this one becomes init.
     fn split(&mut self) -> Result<()> {
         let asks = |op: &Op| {
-            matches!(
-                op,
-                Op::Lock {
-                    maps: MapTexts {
-                        writer: MapWriter::Outside,
-                        ..
-                    },
-                    ..
-                }
-            )
+            matches!(op, Op::Lock { maps: MapTexts { writer: MapWriter::Outside, .. }, .. })
         };
         let pipes = match self.image.ops.iter().any(asks) {
             true => Some((fd::pipe_cloexec()?, fd::pipe_cloexec()?)),
@@ -617,11 +534,7 @@ impl Child<'_> {
         match (maps.writer, self.lock.take()) {
             (MapWriter::Outside, Some((ask, answer))) => {
                 fd::write_byte(ask.as_fd(), 1)?;
-                if fd::read_byte(answer.as_fd())? == Some(1) {
-                    Ok(())
-                } else {
-                    Err(Errno::SRCH)
-                }
+                if fd::read_byte(answer.as_fd())? == Some(1) { Ok(()) } else { Err(Errno::SRCH) }
             }
             (MapWriter::Outside, None) => Err(Errno::BADF),
             (MapWriter::Itself, _) => {
@@ -742,13 +655,10 @@ pub(super) fn bounding_set(keep: u64, last: u32) -> Result<()> {
 
 fn ambient_set(keep: u64) -> Result<()> {
     caps::ambient_clear()?;
-    (0..64)
-        .filter(|number| keep >> number & 1 == 1)
-        .try_for_each(caps::ambient_raise)
+    (0..64).filter(|number| keep >> number & 1 == 1).try_for_each(caps::ambient_raise)
 }
 
 fn close_descriptors(keep: &[i32]) -> Result<()> {
     fd::close_range_cloexec(3)?;
-    keep.iter()
-        .try_for_each(|number| fd::clear_cloexec(fd::by_number(*number)?))
+    keep.iter().try_for_each(|number| fd::clear_cloexec(fd::by_number(*number)?))
 }

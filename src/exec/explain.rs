@@ -10,7 +10,7 @@ use super::report::{Failure, Part};
 use super::sys::describe;
 use crate::diag::{Code, Diagnostic, printable_os};
 use crate::facts::{Facts, FileKind};
-use crate::plan::{Action, Attributes, MountOption, Namespace, Phase, Plan, Text};
+use crate::plan::{Action, MountOption, Namespace, Phase, Plan, Text};
 
 const ENOENT: i32 = 2;
 const E2BIG: i32 = 7;
@@ -27,43 +27,34 @@ const ENOSPC: i32 = 28;
 pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic, u8) {
     let Some(step) = plan.steps.get(failure.step) else {
         return (
-            Diagnostic::error(
-                Code::SetupFailed,
-                "a step that the plan does not have failed",
-            ),
+            Diagnostic::error(Code::SetupFailed, "a step that the plan does not have failed"),
             125,
         );
     };
-    if let (
-        Action::Exec {
-            candidates,
-            arguments,
-            ..
-        },
-        false,
-    ) = (&step.action, failure.part == Part::Killed)
+    if let (Action::Exec { candidates, arguments, .. }, false) =
+        (&step.action, failure.part == Part::Killed)
     {
         return exec(failure, plan, candidates, arguments, facts);
     }
-    let reason = match failure.part {
-        Part::Killed => format!("killed by signal {}", failure.errno),
-        Part::Parent => "the supervisor is gone".to_owned(),
-        _ => describe(failure.errno),
+    let reason = if failure.part == Part::Killed {
+        format!("killed by signal {}", failure.errno)
+    } else if failure.part == Part::Parent {
+        "the supervisor is gone".to_owned()
+    } else {
+        describe(failure.errno)
     };
     let phase = step.action.phase();
-    let mut diagnostic = Diagnostic::error(
-        Code::SetupFailed,
-        format!("cannot {}: {reason}", step.action),
-    )
-    .at(step.origin)
-    .with_note(format!(
-        "phase `{}`, step {} of {}, {}{}",
-        phase.name(),
-        failure.step + 1,
-        plan.steps.len(),
-        failure.actor.name(),
-        part_words(failure.part)
-    ));
+    let mut diagnostic =
+        Diagnostic::error(Code::SetupFailed, format!("cannot {}: {reason}", step.action))
+            .at(step.origin)
+            .with_note(format!(
+                "phase `{}`, step {} of {}, {}{}",
+                phase.name(),
+                failure.step + 1,
+                plan.steps.len(),
+                failure.actor.name(),
+                part_words(failure.part)
+            ));
     for line in help(failure, &step.action) {
         diagnostic = diagnostic.help(line);
     }
@@ -147,18 +138,10 @@ fn exec(
     arguments: &[Text],
     facts: &dyn Facts,
 ) -> (Diagnostic, u8) {
-    let origin = plan
-        .steps
-        .last()
-        .map_or(crate::diag::Origin::DEFAULT, |step| step.origin);
-    let name = arguments
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let origin = plan.steps.last().map_or(crate::diag::Origin::DEFAULT, |step| step.origin);
+    let name = arguments.first().map(ToString::to_string).unwrap_or_default();
     let detail = usize::try_from(failure.detail).unwrap_or(usize::MAX);
-    let tried = candidates
-        .get(detail)
-        .map_or(Path::new(""), |text| text.as_path());
+    let tried = candidates.get(detail).map_or(Path::new(""), |text| text.as_path());
     let shown = printable_os(tried);
     let told = |code, text: String| Diagnostic::error(code, text).at(origin);
     match (failure.part, failure.errno) {
@@ -167,7 +150,7 @@ fn exec(
                 Code::CommandNotFound,
                 format!("cannot execute {shown}: what it is run by is not there"),
             );
-            (interpreter(diagnostic, tried), 127)
+            (interpreter(diagnostic, &on_host(tried, plan)), 127)
         }
         (_, ENOENT) => (
             not_found(
@@ -180,10 +163,7 @@ fn exec(
         ),
         (_, EACCES) => {
             let text = format!("cannot execute {shown}: {}", describe(EACCES));
-            (
-                not_executable(told(Code::CommandNotExecutable, text), tried, plan, facts),
-                126,
-            )
+            (not_executable(told(Code::CommandNotExecutable, text), tried, plan, facts), 126)
         }
         (_, ENOEXEC) => {
             let text = format!("cannot execute {shown}: {}", describe(ENOEXEC));
@@ -225,18 +205,15 @@ fn not_found(
         .split(|byte| *byte == b':')
         .map(|part| Path::new(OsStr::from_bytes(part)).join(name));
     let here = candidates.iter().map(|text| text.as_path().to_owned());
-    let on_host = here
-        .chain(elsewhere)
-        .find(|path| path.is_absolute() && facts.file(path).is_some());
+    let on_host =
+        here.chain(elsewhere).find(|path| path.is_absolute() && facts.file(path).is_some());
     match on_host {
         Some(path) => {
             let shown = printable_os(&path);
-            let diagnostic = diagnostic.with_note(format!(
-                "it is at {shown} on the host, which cannot be seen inside"
-            ));
-            let diagnostic = diagnostic.help(format!(
-                "add \"{shown}\" to `read` in [files], or write `--read {shown}`"
-            ));
+            let diagnostic = diagnostic
+                .with_note(format!("it is at {shown} on the host, which cannot be seen inside"));
+            let diagnostic = diagnostic
+                .help(format!("add \"{shown}\" to `read` in [files], or write `--read {shown}`"));
             if inside
                 .iter()
                 .any(|directory| Path::new(directory) == path.parent().unwrap_or(Path::new("/")))
@@ -256,47 +233,59 @@ fn not_executable(
     plan: &Plan,
     facts: &dyn Facts,
 ) -> Diagnostic {
+    let workdir = plan.steps.iter().find_map(|step| {
+        if let Action::Chdir { path } = &step.action { Some(path.as_path()) } else { None }
+    });
+    let tried = &workdir.unwrap_or(Path::new("/")).join(tried);
+    let tried = &crate::path::normal(tried);
     let shown = printable_os(tried);
     let holds = |action: &Action| -> Option<(PathBuf, bool)> {
-        let (target, attributes): (&Text, &Attributes) = match action {
-            Action::Bind {
-                target, attributes, ..
-            }
-            | Action::Tmpfs {
-                target, attributes, ..
-            } => (target, attributes),
-            _ => return None,
+        let (Action::Bind { target, attributes, .. } | Action::Tmpfs { target, attributes, .. }) =
+            action
+        else {
+            return None;
         };
         let above = tried.starts_with(target.as_path());
-        above.then(|| {
-            (
-                target.as_path().to_owned(),
-                attributes.has(MountOption::Noexec),
-            )
-        })
+        above.then(|| (target.as_path().to_owned(), attributes.has(MountOption::Noexec)))
     };
     let nearest = plan
         .steps
         .iter()
         .filter_map(|step| holds(&step.action))
         .max_by_key(|(path, _)| path.components().count());
-    if facts
-        .file(tried)
-        .is_some_and(|fact| fact.kind == FileKind::Directory)
-    {
+    if facts.file(tried).is_some_and(|fact| fact.kind == FileKind::Directory) {
         return diagnostic.help("name a program: this is a directory");
     }
     match nearest {
         Some((path, true)) => {
             let above = printable_os(path);
-            diagnostic
-                .with_note(format!("{above} is not executable inside"))
-                .help(format!(
-                    "add \"{above}\" or \"{shown}\" to `exec` in [files], or write `--exec {shown}`"
-                ))
+            diagnostic.with_note(format!("{above} is not executable inside")).help(format!(
+                "add \"{above}\" or \"{shown}\" to `exec` in [files], or write `--exec {shown}`"
+            ))
         }
         _ => diagnostic.help(format!("make it executable: chmod +x {shown}")),
     }
+}
+
+/// Returns where a path inside lies on the host: below the source of the nearest mount above it.
+fn on_host(inside: &Path, plan: &Plan) -> PathBuf {
+    let shown = |action: &Action| -> Option<(PathBuf, PathBuf)> {
+        if let Action::Bind { source, target, .. } = action {
+            Some((target.as_path().to_owned(), source.path.as_path().to_owned()))
+        } else if let Action::RootBind { source, .. } = action {
+            Some((PathBuf::from("/"), source.path.as_path().to_owned()))
+        } else {
+            None
+        }
+    };
+    let above = plan.steps.iter().filter_map(|step| shown(&step.action));
+    let above = above.filter(|(target, _)| inside.starts_with(target));
+    let nearest = above.max_by_key(|(target, _)| target.components().count());
+    nearest.map_or(inside.to_owned(), |(target, source)| {
+        let below = inside.strip_prefix(&target).unwrap_or(Path::new(""));
+        // A file that is bound itself has nothing below it; joining "" would add a slash.
+        if below == Path::new("") { source } else { source.join(below) }
+    })
 }
 
 /// Names the interpreter of a script or the loader of a program, and the rule that would show it.
@@ -304,11 +293,9 @@ fn interpreter(diagnostic: Diagnostic, program: &Path) -> Diagnostic {
     match needed_by(program) {
         Some(path) => {
             let shown = printable_os(&path);
-            diagnostic
-                .with_note(format!("it needs {shown}"))
-                .help(format!(
-                    "add \"{shown}\" to `read` in [files] if the host has it, else install it"
-                ))
+            diagnostic.with_note(format!("it needs {shown}")).help(format!(
+                "add \"{shown}\" to `read` in [files] if the host has it, else install it"
+            ))
         }
         None => diagnostic
             .help("look at its first line, or with `readelf -l` at the interpreter it asks for"),
@@ -318,23 +305,18 @@ fn interpreter(diagnostic: Diagnostic, program: &Path) -> Diagnostic {
 /// Reads the first line of a script, or PT_INTERP of an ELF program (elf(5)).
 fn needed_by(program: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
-    std::fs::File::open(program)
-        .ok()?
-        .take(64 * 1024)
-        .read_to_end(&mut head)
-        .ok()?;
+    std::fs::File::open(program).ok()?.take(64 * 1024).read_to_end(&mut head).ok()?;
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next()?;
-        let word = line
-            .split(|byte| byte.is_ascii_whitespace())
-            .find(|word| !word.is_empty())?;
+        let word = line.split(|byte| byte.is_ascii_whitespace()).find(|word| !word.is_empty())?;
         return Some(PathBuf::from(OsStr::from_bytes(word)));
     }
     let number = |at: usize, length: usize| -> Option<usize> {
         let bytes = head.get(at..at.checked_add(length)?)?;
-        bytes.iter().rev().try_fold(0_usize, |sum, byte| {
-            sum.checked_mul(256)?.checked_add(usize::from(*byte))
-        })
+        bytes
+            .iter()
+            .rev()
+            .try_fold(0_usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))
     };
     // 64-bit little-endian: e_phoff at 32, e_phentsize at 54, e_phnum at 56.
     if head.get(..6)? != b"\x7fELF\x02\x01" {
@@ -346,9 +328,7 @@ fn needed_by(program: &Path) -> Option<PathBuf> {
         if number(header, 4)? == 3 {
             let (start, length) = (number(header + 8, 8)?, number(header + 32, 8)?);
             let text = head.get(start..start.checked_add(length)?)?;
-            return Some(PathBuf::from(OsStr::from_bytes(
-                text.split(|byte| *byte == 0).next()?,
-            )));
+            return Some(PathBuf::from(OsStr::from_bytes(text.split(|byte| *byte == 0).next()?)));
         }
     }
     None

@@ -49,172 +49,66 @@ pub(super) struct Attr {
 #[derive(Debug)]
 pub(super) enum Op {
     OverwriteStrings,
-    OpenStdio {
-        descriptor: usize,
-        path: CString,
-    },
-    Spawn {
-        flags: u64,
-    },
+    OpenStdio { descriptor: usize, path: CString },
+    Spawn { flags: u64 },
     MapIds(MapTexts),
     DropSupervisorRights,
-    LimitUserNamespaces {
-        text: CString,
-    },
+    LimitUserNamespaces { text: CString },
     DieWithParent,
     ResetSignals,
     NewSession,
     SessionKeyring,
-    Stdio {
-        descriptor: i32,
-        source: Stream,
-    },
-    Umask {
-        mask: u32,
-    },
+    Stdio { descriptor: i32, source: Stream },
+    Umask { mask: u32 },
     IsolateMounts,
-    TimeNamespace {
-        text: CString,
-    },
-    RootTmpfs {
-        size: CString,
-    },
-    RootBind {
-        source: Opened,
-        attr: Attr,
-    },
-    Directory {
-        place: Place,
-        mode: u32,
-        owner: Option<(u32, u32)>,
-    },
-    Bind {
-        source: Opened,
-        place: Place,
-        attr: Attr,
-        recursive: bool,
-        is_new: bool,
-    },
-    Tmpfs {
-        place: Place,
-        options: Vec<(CString, CString)>,
-        attr: Attr,
-        is_new: bool,
-    },
-    Proc {
-        place: Place,
-        attr: Attr,
-        is_new: bool,
-    },
-    File {
-        place: Place,
-        mode: u32,
-        owner: Option<(u32, u32)>,
-        contents: Vec<u8>,
-    },
-    Symlink {
-        place: Place,
-        target: CString,
-    },
-    DeviceNode {
-        source: Opened,
-        place: Place,
-        attr: Attr,
-        is_new: bool,
-    },
-    Devpts {
-        place: Place,
-        attr: Attr,
-        is_new: bool,
-    },
-    CoverFile {
-        place: Place,
-        attr: Attr,
-    },
-    CoverDirectory {
-        place: Place,
-        attr: Attr,
-    },
-    ReadOnlySubtree {
-        place: Place,
-        attr: Attr,
-    },
-    ReadOnly {
-        place: Option<Place>,
-    },
+    TimeNamespace { text: CString },
+    RootTmpfs { size: CString },
+    RootBind { source: Opened, attr: Attr },
+    Directory { place: Place, mode: u32, owner: Option<(u32, u32)> },
+    Bind { source: Opened, place: Place, attr: Attr, recursive: bool, is_new: bool },
+    Tmpfs { place: Place, options: Vec<(CString, CString)>, attr: Attr, is_new: bool },
+    Proc { place: Place, attr: Attr, is_new: bool },
+    File { place: Place, mode: u32, owner: Option<(u32, u32)>, contents: Vec<u8> },
+    Symlink { place: Place, target: CString },
+    DeviceNode { source: Opened, place: Place, attr: Attr, is_new: bool },
+    Devpts { place: Place, attr: Attr, is_new: bool },
+    CoverFile { place: Place, attr: Attr },
+    CoverDirectory { place: Place, attr: Attr },
+    ReadOnlySubtree { place: Place, attr: Attr },
+    ReadOnly { place: Option<Place> },
     Pivot,
     NotDumpable,
     Split,
-    Init {
-        uid: u32,
-        gid: u32,
-        groups: Option<Vec<u32>>,
-        wait_for_all: bool,
-    },
-    Lock {
-        flags: u64,
-        maps: MapTexts,
-    },
-    VerifyLock {
-        target: CString,
-    },
+    Init { uid: u32, gid: u32, groups: Option<Vec<u32>>, wait_for_all: bool },
+    Lock { flags: u64, maps: MapTexts },
+    VerifyLock { target: CString },
     HostName(Vec<u8>),
     DomainName(Vec<u8>),
     LoopbackUp,
-    Limit {
-        number: u32,
-        soft: u64,
-        hard: u64,
-    },
+    Limit { number: u32, soft: u64, hard: u64 },
     KeepCapabilities,
     SetGroups(Vec<u32>),
     SetGid(u32),
     SetUid(u32),
     RaiseCapabilities,
-    VerifyIds {
-        uid: u32,
-        gid: u32,
-        groups: Option<Vec<u32>>,
-    },
+    VerifyIds { uid: u32, gid: u32, groups: Option<Vec<u32>> },
     Chdir(CString),
-    BoundingSet {
-        keep: u64,
-        last: u32,
-    },
+    BoundingSet { keep: u64, last: u32 },
     CapabilitySets(CapSets),
-    AmbientSet {
-        keep: u64,
-    },
+    AmbientSet { keep: u64 },
     SecureBits,
     VerifyNoRoot,
     DieWithInit,
-    CloseDescriptors {
-        keep: Vec<i32>,
-    },
+    CloseDescriptors { keep: Vec<i32> },
     UnblockSignals,
     NoNewPrivs,
-    LandlockRuleset {
-        fs: u64,
-        net: u64,
-        scope: u64,
-        size: usize,
-    },
-    LandlockPath {
-        path: CString,
-        access: u64,
-    },
-    LandlockPort {
-        port: u16,
-        access: u64,
-    },
+    LandlockRuleset { fs: u64, net: u64, scope: u64, size: usize },
+    LandlockPath { path: CString, access: u64 },
+    LandlockPort { port: u16, access: u64 },
     LandlockStdio,
     LandlockRestrict,
     Seccomp(Vec<libc::sock_filter>),
-    Exec {
-        candidates: Vec<CString>,
-        arguments: PointerArray,
-        environment: PointerArray,
-    },
+    Exec { candidates: Vec<CString>, arguments: PointerArray, environment: PointerArray },
 }
 
 /// Where a stream comes from, for the child.
@@ -247,12 +141,7 @@ impl Image {
             op(&one.action).map_err(|_nul: NulError| Unready { step })
         };
         Ok(Self {
-            ops: plan
-                .steps
-                .iter()
-                .enumerate()
-                .map(ready)
-                .collect::<Result<_, _>>()?,
+            ops: plan.steps.iter().enumerate().map(ready).collect::<Result<_, _>>()?,
             actors: plan.steps.iter().map(|step| step.action.actor()).collect(),
         })
     }
@@ -266,10 +155,7 @@ fn c(text: impl AsRef<OsStr>) -> Ready<CString> {
 }
 
 fn opened(path: &Text, identity: SourceIdentity) -> Ready<Opened> {
-    Ok(Opened {
-        path: c(&path.0)?,
-        identity,
-    })
+    Ok(Opened { path: c(&path.0)?, identity })
 }
 
 fn place(path: &Text) -> Ready<Place> {
@@ -287,41 +173,24 @@ fn maps(writer: MapWriter, users: &[IdMap], groups: &[IdMap]) -> Ready<MapTexts>
         let line = |map: &IdMap| format!("{} {} {}\n", map.inside, map.outside, map.count);
         c(all.iter().map(line).collect::<String>())
     };
-    Ok(MapTexts {
-        writer,
-        users: text(users)?,
-        groups: text(groups)?,
-    })
+    Ok(MapTexts { writer, users: text(users)?, groups: text(groups)? })
 }
 
 fn flags(namespaces: &[Namespace]) -> u64 {
-    namespaces
-        .iter()
-        .fold(0, |set, namespace| set | namespace.clone_flag())
+    namespaces.iter().fold(0, |set, namespace| set | namespace.clone_flag())
 }
 
 /// Returns attributes for a detached tree: they are set before it is attached, and mount events
 /// of the host do not reach it.
 fn attr(attributes: &crate::plan::Attributes) -> Attr {
     let fold = |bits: fn(crate::plan::MountOption) -> u64| {
-        attributes
-            .0
-            .iter()
-            .fold(0, |set, option| set | bits(*option))
+        attributes.0.iter().fold(0, |set, option| set | bits(*option))
     };
     let set = fold(crate::plan::MountOption::attribute);
     // An option of the kind "when access times are kept" replaces the one that was there.
-    let clear = if set & MountAttr::ATIME_MASK != 0 {
-        MountAttr::ATIME_MASK
-    } else {
-        0
-    };
+    let clear = if set & MountAttr::ATIME_MASK != 0 { MountAttr::ATIME_MASK } else { 0 };
     Attr {
-        set: MountAttr {
-            set,
-            clear,
-            propagation: MountAttr::PRIVATE,
-        },
+        set: MountAttr { set, clear, propagation: MountAttr::PRIVATE },
         shown: fold(crate::plan::MountOption::statvfs),
     }
 }
@@ -330,31 +199,21 @@ fn attr_of(options: &[crate::plan::MountOption]) -> Attr {
     attr(&crate::plan::Attributes::new(options.iter().copied()))
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one arm for each action; none is long"
-)]
+#[expect(clippy::too_many_lines, reason = "one arm for each action; none is long")]
 fn op(action: &Action) -> Ready<Op> {
     use crate::plan::MountOption::{Nodev, Noexec, Nosuid, Ro};
     let hidden = || attr_of(&[Ro, Nosuid, Nodev, Noexec]);
     Ok(match action {
         Action::OverwriteStrings => Op::OverwriteStrings,
-        Action::OpenStdio { descriptor, path } => Op::OpenStdio {
-            descriptor: usize_of(*descriptor),
-            path: c(&path.0)?,
-        },
-        Action::Spawn { namespaces } => Op::Spawn {
-            flags: flags(namespaces),
-        },
-        Action::MapIds {
-            writer,
-            users,
-            groups,
-        } => Op::MapIds(maps(*writer, users, groups)?),
+        Action::OpenStdio { descriptor, path } => {
+            Op::OpenStdio { descriptor: usize_of(*descriptor), path: c(&path.0)? }
+        }
+        Action::Spawn { namespaces } => Op::Spawn { flags: flags(namespaces) },
+        Action::MapIds { writer, users, groups } => Op::MapIds(maps(*writer, users, groups)?),
         Action::DropSupervisorRights => Op::DropSupervisorRights,
-        Action::LimitUserNamespaces { limit } => Op::LimitUserNamespaces {
-            text: c(limit.to_string())?,
-        },
+        Action::LimitUserNamespaces { limit } => {
+            Op::LimitUserNamespaces { text: c(limit.to_string())? }
+        }
         Action::DieWithParent => Op::DieWithParent,
         Action::ResetSignals => Op::ResetSignals,
         Action::NewSession => Op::NewSession,
@@ -365,53 +224,27 @@ fn op(action: &Action) -> Ready<Op> {
                 StdSource::Descriptor(from) => Stream::Descriptor(from.cast_signed()),
                 StdSource::File(_) => Stream::Opened(usize_of(*descriptor)),
             };
-            Op::Stdio {
-                descriptor: descriptor.cast_signed(),
-                source,
-            }
+            Op::Stdio { descriptor: descriptor.cast_signed(), source }
         }
         Action::IsolateMounts => Op::IsolateMounts,
-        Action::TimeNamespace {
-            monotonic,
-            boottime,
-        } => Op::TimeNamespace {
+        Action::TimeNamespace { monotonic, boottime } => Op::TimeNamespace {
             text: c(format!("monotonic {monotonic} 0\nboottime {boottime} 0\n"))?,
         },
-        Action::RootTmpfs { size } => Op::RootTmpfs {
-            size: c(size.to_string())?,
-        },
-        Action::RootBind { source, attributes } => Op::RootBind {
-            source: opened(&source.path, source.identity)?,
-            attr: attr(attributes),
-        },
-        Action::Directory { path, mode, owner } => Op::Directory {
-            place: place(path)?,
-            mode: *mode,
-            owner: *owner,
-        },
-        Action::Bind {
-            source,
-            target,
-            attributes,
-            recursive,
-            is_new,
-        } => Op::Bind {
+        Action::RootTmpfs { size } => Op::RootTmpfs { size: c(size.to_string())? },
+        Action::RootBind { source, attributes } => {
+            Op::RootBind { source: opened(&source.path, source.identity)?, attr: attr(attributes) }
+        }
+        Action::Directory { path, mode, owner } => {
+            Op::Directory { place: place(path)?, mode: *mode, owner: *owner }
+        }
+        Action::Bind { source, target, attributes, recursive, is_new } => Op::Bind {
             source: opened(&source.path, source.identity)?,
             place: place(target)?,
             attr: attr(attributes),
             recursive: *recursive,
             is_new: *is_new,
         },
-        Action::Tmpfs {
-            target,
-            size,
-            inodes,
-            mode,
-            uid,
-            gid,
-            attributes,
-            is_new,
-        } => {
+        Action::Tmpfs { target, size, inodes, mode, uid, gid, attributes, is_new } => {
             let mut options = vec![
                 (c("size")?, c(size.to_string())?),
                 (c("mode")?, c(format!("{mode:o}"))?),
@@ -421,167 +254,100 @@ fn op(action: &Action) -> Ready<Op> {
             if let Some(inodes) = inodes {
                 options.push((c("nr_inodes")?, c(inodes.to_string())?));
             }
-            Op::Tmpfs {
-                place: place(target)?,
-                options,
-                attr: attr(attributes),
-                is_new: *is_new,
-            }
+            Op::Tmpfs { place: place(target)?, options, attr: attr(attributes), is_new: *is_new }
         }
         Action::Proc { target, is_new } => Op::Proc {
             place: place(target)?,
             attr: attr_of(&[Nosuid, Nodev, Noexec]),
             is_new: *is_new,
         },
-        Action::File {
-            path,
-            mode,
-            owner,
-            contents,
-        } => Op::File {
+        Action::File { path, mode, owner, contents } => Op::File {
             place: place(path)?,
             mode: *mode,
             owner: *owner,
             contents: contents.clone().into_bytes(),
         },
-        Action::Symlink { path, target } => Op::Symlink {
-            place: place(path)?,
-            target: c(&target.0)?,
-        },
-        Action::DeviceNode {
-            source,
-            target,
-            is_new,
-        } => Op::DeviceNode {
+        Action::Symlink { path, target } => {
+            Op::Symlink { place: place(path)?, target: c(&target.0)? }
+        }
+        Action::DeviceNode { source, target, is_new } => Op::DeviceNode {
             source: opened(&source.path, source.identity)?,
             place: place(target)?,
             attr: attr_of(&[Nosuid, Noexec]),
             is_new: *is_new,
         },
-        Action::Devpts { target, is_new } => Op::Devpts {
-            place: place(target)?,
-            attr: attr_of(&[Nosuid, Noexec]),
-            is_new: *is_new,
-        },
-        Action::CoverFile { target } => Op::CoverFile {
-            place: place(target)?,
-            attr: hidden(),
-        },
-        Action::CoverDirectory { target } => Op::CoverDirectory {
-            place: place(target)?,
-            attr: hidden(),
-        },
-        Action::ReadOnlySubtree { target } => Op::ReadOnlySubtree {
-            place: place(target)?,
-            attr: hidden(),
-        },
+        Action::Devpts { target, is_new } => {
+            Op::Devpts { place: place(target)?, attr: attr_of(&[Nosuid, Noexec]), is_new: *is_new }
+        }
+        Action::CoverFile { target } => Op::CoverFile { place: place(target)?, attr: hidden() },
+        Action::CoverDirectory { target } => {
+            Op::CoverDirectory { place: place(target)?, attr: hidden() }
+        }
+        Action::ReadOnlySubtree { target } => {
+            Op::ReadOnlySubtree { place: place(target)?, attr: hidden() }
+        }
         Action::ReadOnly { target } => {
             let is_root = target.as_path() == Path::new("/");
-            Op::ReadOnly {
-                place: if is_root { None } else { Some(place(target)?) },
-            }
+            Op::ReadOnly { place: if is_root { None } else { Some(place(target)?) } }
         }
         Action::Pivot => Op::Pivot,
         Action::NotDumpable => Op::NotDumpable,
         Action::Split => Op::Split,
-        Action::Init {
-            uid,
-            gid,
-            groups,
-            wait_for_all,
-        } => Op::Init {
-            uid: *uid,
-            gid: *gid,
-            groups: groups.clone(),
-            wait_for_all: *wait_for_all,
-        },
-        Action::Lock {
-            namespaces,
-            writer,
-            users,
-            groups,
-        } => Op::Lock {
-            flags: flags(namespaces),
-            maps: maps(*writer, users, groups)?,
-        },
-        Action::VerifyLock { target } => Op::VerifyLock {
-            target: c(&target.0)?,
-        },
+        Action::Init { uid, gid, groups, wait_for_all } => {
+            Op::Init { uid: *uid, gid: *gid, groups: groups.clone(), wait_for_all: *wait_for_all }
+        }
+        Action::Lock { namespaces, writer, users, groups } => {
+            Op::Lock { flags: flags(namespaces), maps: maps(*writer, users, groups)? }
+        }
+        Action::VerifyLock { target } => Op::VerifyLock { target: c(&target.0)? },
         Action::HostName { name } => Op::HostName(name.clone().into_bytes()),
         Action::DomainName { name } => Op::DomainName(name.clone().into_bytes()),
         Action::LoopbackUp => Op::LoopbackUp,
-        Action::Limit {
-            number, soft, hard, ..
-        } => Op::Limit {
-            number: *number,
-            soft: *soft,
-            hard: *hard,
-        },
+        Action::Limit { number, soft, hard, .. } => {
+            Op::Limit { number: *number, soft: *soft, hard: *hard }
+        }
         Action::KeepCapabilities => Op::KeepCapabilities,
         Action::SetGroups { groups } => Op::SetGroups(groups.clone()),
         Action::SetGid { gid } => Op::SetGid(*gid),
         Action::SetUid { uid } => Op::SetUid(*uid),
         Action::RaiseCapabilities => Op::RaiseCapabilities,
-        Action::VerifyIds { uid, gid, groups } => Op::VerifyIds {
-            uid: *uid,
-            gid: *gid,
-            groups: groups.clone(),
-        },
+        Action::VerifyIds { uid, gid, groups } => {
+            Op::VerifyIds { uid: *uid, gid: *gid, groups: groups.clone() }
+        }
         Action::Chdir { path } => Op::Chdir(c(&path.0)?),
         Action::Umask { mask } => Op::Umask { mask: *mask },
-        Action::BoundingSet { keep, last } => Op::BoundingSet {
-            keep: *keep,
-            last: u32::from(*last),
-        },
-        Action::CapabilitySets {
-            effective,
-            permitted,
-            inheritable,
+        Action::BoundingSet { keep, last } => {
+            Op::BoundingSet { keep: *keep, last: u32::from(*last) }
         }
-        | Action::FinalCapabilities {
-            effective,
-            permitted,
-            inheritable,
-        } => Op::CapabilitySets(CapSets {
-            effective: *effective,
-            permitted: *permitted,
-            inheritable: *inheritable,
-        }),
+        Action::CapabilitySets { effective, permitted, inheritable }
+        | Action::FinalCapabilities { effective, permitted, inheritable } => {
+            Op::CapabilitySets(CapSets {
+                effective: *effective,
+                permitted: *permitted,
+                inheritable: *inheritable,
+            })
+        }
         Action::AmbientSet { keep } => Op::AmbientSet { keep: *keep },
         Action::SecureBits => Op::SecureBits,
         Action::VerifyNoRoot => Op::VerifyNoRoot,
         Action::DieWithInit => Op::DieWithInit,
-        Action::CloseDescriptors { keep } => Op::CloseDescriptors {
-            keep: keep.iter().map(|fd| fd.cast_signed()).collect(),
-        },
+        Action::CloseDescriptors { keep } => {
+            Op::CloseDescriptors { keep: keep.iter().map(|fd| fd.cast_signed()).collect() }
+        }
         Action::UnblockSignals => Op::UnblockSignals,
         Action::NoNewPrivs => Op::NoNewPrivs,
-        Action::LandlockRuleset {
-            abi,
-            fs,
-            net,
-            scope,
-        } => {
+        Action::LandlockRuleset { abi, fs, net, scope } => {
             let size = match abi {
                 0..=3 => SIZE_FS,
                 4..=5 => SIZE_NET,
                 _ => SIZE_SCOPED,
             };
-            Op::LandlockRuleset {
-                fs: *fs,
-                net: *net,
-                scope: *scope,
-                size,
-            }
+            Op::LandlockRuleset { fs: *fs, net: *net, scope: *scope, size }
         }
-        Action::LandlockPath { path, access } => Op::LandlockPath {
-            path: c(&path.0)?,
-            access: *access,
-        },
-        Action::LandlockPort { port, access } => Op::LandlockPort {
-            port: *port,
-            access: *access,
-        },
+        Action::LandlockPath { path, access } => {
+            Op::LandlockPath { path: c(&path.0)?, access: *access }
+        }
+        Action::LandlockPort { port, access } => Op::LandlockPort { port: *port, access: *access },
         Action::LandlockStdio => Op::LandlockStdio,
         Action::LandlockRestrict => Op::LandlockRestrict,
         Action::Seccomp { program, .. } => {
@@ -593,16 +359,9 @@ fn op(action: &Action) -> Ready<Op> {
             };
             Op::Seccomp(program.0.iter().map(one).collect())
         }
-        Action::Exec {
-            candidates,
-            arguments,
-            environment,
-        } => {
+        Action::Exec { candidates, arguments, environment } => {
             let all = |texts: &[Text]| -> Ready<Vec<CString>> {
-                texts
-                    .iter()
-                    .map(|text| CString::new(text.0.clone().into_vec()))
-                    .collect()
+                texts.iter().map(|text| CString::new(text.0.clone().into_vec())).collect()
             };
             Op::Exec {
                 candidates: all(candidates)?,

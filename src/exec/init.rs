@@ -34,23 +34,11 @@ pub(super) fn run(child: &mut Child<'_>, payload: i32, ask: Option<(OwnedFd, Own
         // Where a map cannot be written the command finds the pipe closed and reports its step.
         let _ignored = serve_maps(child, payload, &asked, &reply);
     }
-    let found = child
-        .image
-        .ops
-        .iter()
-        .enumerate()
-        .find_map(|(step, op)| match op {
-            Op::Init {
-                uid,
-                gid,
-                groups,
-                wait_for_all,
-            } => Some((step, *uid, *gid, groups.as_deref(), *wait_for_all)),
-            _ => None,
-        });
-    let Some((step, uid, gid, groups, wait_for_all)) = found else {
-        spawn::exit_now(125)
-    };
+    let found = child.image.ops.iter().enumerate().find_map(|(step, op)| {
+        let Op::Init { uid, gid, groups, wait_for_all } = op else { return None };
+        Some((step, *uid, *gid, groups.as_deref(), *wait_for_all))
+    });
+    let Some((step, uid, gid, groups, wait_for_all)) = found else { spawn::exit_now(125) };
     let result = match child.hooks.ask(step) {
         Verdict::Go => hold_nothing(child, uid, gid, groups),
         Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
@@ -71,18 +59,8 @@ pub(super) fn run(child: &mut Child<'_>, payload: i32, ask: Option<(OwnedFd, Own
 /// Writes the id maps of the command's own user namespace once it asks for them: that takes
 /// CAP_SETUID in the outer one, which only this process still has.
 fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd) -> Result<()> {
-    let wanted = |op: &&Op| {
-        matches!(
-            op,
-            Op::Lock {
-                maps: MapTexts {
-                    writer: MapWriter::Outside,
-                    ..
-                },
-                ..
-            }
-        )
-    };
+    let wanted =
+        |op: &&Op| matches!(op, Op::Lock { maps: MapTexts { writer: MapWriter::Outside, .. }, .. });
     let Some(Op::Lock { maps, .. }) = child.image.ops.iter().find(wanted) else {
         return Ok(());
     };
@@ -90,14 +68,8 @@ fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd)
         return Ok(());
     }
     let mut path = PidPath::new(payload);
-    mount::write_all(
-        proc_file(path.with(b"/uid_map")?)?.as_fd(),
-        maps.users.to_bytes(),
-    )?;
-    mount::write_all(
-        proc_file(path.with(b"/gid_map")?)?.as_fd(),
-        maps.groups.to_bytes(),
-    )?;
+    mount::write_all(proc_file(path.with(b"/uid_map")?)?.as_fd(), maps.users.to_bytes())?;
+    mount::write_all(proc_file(path.with(b"/gid_map")?)?.as_fd(), maps.groups.to_bytes())?;
     fd::write_byte(reply.as_fd(), 1)
 }
 
@@ -111,11 +83,7 @@ fn hold_nothing(child: &mut Child<'_>, uid: u32, gid: u32, groups: Option<&[u32]
         ident::setresgid(gid)?;
         ident::setresuid(uid)?;
     }
-    caps::capset(&CapSets {
-        effective: 0,
-        permitted: 0,
-        inheritable: 0,
-    })?;
+    caps::capset(&CapSets { effective: 0, permitted: 0, inheritable: 0 })?;
     caps::set_no_new_privs()?;
     child.part.set(Part::Verify);
     if ident::is_dumpable()? {
@@ -180,30 +148,15 @@ fn has_executed(pid: i32) -> Result<bool> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let proc = mount::openat2(CWD, c"/proc", flags, 0, ResolveFlags::NO_SYMLINKS)?;
-    let file = mount::openat2(
-        proc.as_fd(),
-        path.with(b"/stat")?,
-        OFlags::RDONLY,
-        0,
-        inside,
-    )?;
+    let file = mount::openat2(proc.as_fd(), path.with(b"/stat")?, OFlags::RDONLY, 0, inside)?;
     let mut buffer = [0; 512];
     let length = rustix::io::read(&file, &mut buffer)?;
     let text = buffer.get(..length).unwrap_or_default();
     // The name in brackets may hold anything; fields are counted from behind it.
-    let after = text
-        .iter()
-        .rposition(|byte| *byte == b')')
-        .and_then(|at| text.get(at + 2..));
-    let flags = after
-        .unwrap_or_default()
-        .split(|byte| *byte == b' ')
-        .nth(6)
-        .unwrap_or_default();
-    let number = |sum: u64, byte: &u8| {
-        sum.wrapping_mul(10)
-            .wrapping_add(u64::from(byte.wrapping_sub(b'0')))
-    };
+    let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
+    let flags = after.unwrap_or_default().split(|byte| *byte == b' ').nth(6).unwrap_or_default();
+    let number =
+        |sum: u64, byte: &u8| sum.wrapping_mul(10).wrapping_add(u64::from(byte.wrapping_sub(b'0')));
     Ok(flags.iter().fold(0, number) & NEVER_EXECUTED == 0)
 }
 
@@ -227,11 +180,7 @@ impl PidPath {
                 break;
             }
         }
-        Self {
-            digits,
-            start,
-            buffer: [0; 32],
-        }
+        Self { digits, start, buffer: [0; 32] }
     }
 
     fn with(&mut self, name: &[u8]) -> Result<&std::ffi::CStr> {
@@ -240,10 +189,7 @@ impl PidPath {
         if digits.len() + name.len() + 1 > self.buffer.len() {
             return Err(Errno::NAMETOOLONG);
         }
-        self.buffer
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
+        self.buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         std::ffi::CStr::from_bytes_until_nul(&self.buffer).map_err(|_no_nul| Errno::INVAL)
     }
 }
@@ -255,15 +201,11 @@ mod tests {
     #[test]
     fn a_path_of_a_process_is_made_without_allocating() {
         assert_eq!(
-            PidPath::new(2)
-                .with(b"/uid_map")
-                .map(|p| p.to_bytes().to_vec()),
+            PidPath::new(2).with(b"/uid_map").map(|p| p.to_bytes().to_vec()),
             Ok(b"2/uid_map".to_vec())
         );
         assert_eq!(
-            PidPath::new(40_321)
-                .with(b"/stat")
-                .map(|p| p.to_bytes().to_vec()),
+            PidPath::new(40_321).with(b"/stat").map(|p| p.to_bytes().to_vec()),
             Ok(b"40321/stat".to_vec())
         );
     }

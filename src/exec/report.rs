@@ -63,18 +63,12 @@ impl Part {
     ];
 
     fn code(self) -> u8 {
-        let at = Self::ALL
-            .iter()
-            .position(|part| *part == self)
-            .unwrap_or_default();
+        let at = Self::ALL.iter().position(|part| *part == self).unwrap_or_default();
         u8::try_from(at).unwrap_or_default()
     }
 
     fn of_code(code: u8) -> Self {
-        Self::ALL
-            .get(usize::from(code))
-            .copied()
-            .unwrap_or(Self::Whole)
+        Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Whole)
     }
 }
 
@@ -99,13 +93,7 @@ const MAGIC: u32 = 0x5342_5801;
 
 impl Failure {
     pub(super) fn new(step: usize, actor: Actor, part: Part, errno: Errno) -> Self {
-        Self {
-            step,
-            actor,
-            part,
-            errno: errno.raw_os_error(),
-            detail: 0,
-        }
+        Self { step, actor, part, errno: errno.raw_os_error(), detail: 0 }
     }
 
     /// Returns the record, without allocating.
@@ -122,10 +110,7 @@ impl Failure {
         let [e0, e1, e2, e3] = self.errno.to_le_bytes();
         let [d0, d1, d2, d3] = self.detail.to_le_bytes();
         let part = self.part.code();
-        [
-            a, b, c, d, actor, part, 0, 0, s0, s1, s2, s3, e0, e1, e2, e3, d0, d1, d2, d3, 0, 0, 0,
-            0,
-        ]
+        [a, b, c, d, actor, part, 0, 0, s0, s1, s2, s3, e0, e1, e2, e3, d0, d1, d2, d3, 0, 0, 0, 0]
     }
 
     /// Reads a record; nothing if it is not one.
@@ -169,10 +154,7 @@ const PRESENT: u32 = 1 << 31;
 impl Progress {
     /// Returns the memory for a plan of so many steps.
     pub(super) fn new(steps: usize) -> Result<Self> {
-        Ok(Self {
-            cell: Cell::new(DONE + steps)?,
-            steps,
-        })
+        Ok(Self { cell: Cell::new(DONE + steps)?, steps })
     }
 
     fn set(&self, word: usize, value: u32) {
@@ -182,9 +164,7 @@ impl Progress {
     }
 
     fn get(&self, word: usize) -> u32 {
-        self.cell
-            .get(word)
-            .map_or(0, |word| word.load(Ordering::SeqCst))
+        self.cell.get(word).map_or(0, |word| word.load(Ordering::SeqCst))
     }
 
     /// Says that a step of the child's begins.
@@ -204,9 +184,7 @@ impl Progress {
 
     /// Says which steps were carried out.
     pub(super) fn all_done(&self) -> Vec<bool> {
-        (0..self.steps)
-            .map(|step| self.get(DONE + step) == 1)
-            .collect()
+        (0..self.steps).map(|step| self.get(DONE + step) == 1).collect()
     }
 
     /// Says how the command ended, and whether it was ever executed.
@@ -230,13 +208,7 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         for part in Part::ALL {
-            let failure = Failure {
-                step: 70_000,
-                actor: Actor::Init,
-                part,
-                errno: 13,
-                detail: 9,
-            };
+            let failure = Failure { step: 70_000, actor: Actor::Init, part, errno: 13, detail: 9 };
             assert_eq!(Failure::decode(&failure.encode()), Some(failure));
         }
         assert_eq!(Failure::decode(&[0; RECORD]), None);

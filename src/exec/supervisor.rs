@@ -64,9 +64,7 @@ pub struct Manner<'m> {
 
 impl std::fmt::Debug for Manner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Manner")
-            .field("kill_grace_ms", &self.kill_grace_ms)
-            .finish_non_exhaustive()
+        f.debug_struct("Manner").field("kill_grace_ms", &self.kill_grace_ms).finish_non_exhaustive()
     }
 }
 
@@ -76,10 +74,8 @@ impl std::fmt::Debug for Manner<'_> {
 /// wait forever for a lock that another thread held.
 pub fn run(plan: &Plan, manner: &mut Manner<'_>, hooks: &Hooks) -> Run {
     let steps = plan.steps.len();
-    let nothing = |failure: Failure| Run {
-        outcome: Outcome::Failed(failure),
-        done: vec![false; steps],
-    };
+    let nothing =
+        |failure: Failure| Run { outcome: Outcome::Failed(failure), done: vec![false; steps] };
     let image = match Image::build(plan) {
         Ok(image) => image,
         Err(unready) => {
@@ -95,19 +91,12 @@ pub fn run(plan: &Plan, manner: &mut Manner<'_>, hooks: &Hooks) -> Run {
         Ok(progress) => progress,
         Err(errno) => return nothing(Failure::new(0, Actor::Supervisor, Part::Make, errno)),
     };
-    let supervisor = Supervisor {
-        image: &image,
-        progress: &progress,
-        hooks,
-    };
+    let supervisor = Supervisor { image: &image, progress: &progress, hooks };
     let outcome = match supervisor.start() {
         Ok(running) => supervisor.wait(running, manner),
         Err(failure) => Outcome::Failed(failure),
     };
-    Run {
-        outcome,
-        done: progress.all_done(),
-    }
+    Run { outcome, done: progress.all_done() }
 }
 
 struct Supervisor<'i> {
@@ -139,6 +128,9 @@ impl Supervisor<'_> {
         let mut prepared = Prepared::default();
         let mut running: Option<Running> = None;
         self.descriptors_are_open()?;
+        // A descriptor of sbx's own must never become a standard stream of the command.
+        let first = |errno| Failure::new(0, Actor::Supervisor, Part::OpenSource, errno);
+        fd::ensure_std_open().map_err(first)?;
         for (step, op) in self.image.ops.iter().enumerate() {
             if self.image.actors.get(step) != Some(&Actor::Supervisor) {
                 continue;
@@ -157,39 +149,32 @@ impl Supervisor<'_> {
                 }
             }
         }
-        let spawn = self
-            .image
-            .ops
-            .iter()
-            .position(|op| matches!(op, Op::Spawn { .. }))
-            .unwrap_or(0);
+        let spawn =
+            self.image.ops.iter().position(|op| matches!(op, Op::Spawn { .. })).unwrap_or(0);
         let failed = |errno| Failure::new(spawn, Actor::Supervisor, Part::Whole, errno);
         let running = running.ok_or_else(|| failed(Errno::INVAL))?;
-        // From here on the child may change ids and execute the command.
-        fd::write_byte(running.release.as_fd(), 1).map_err(failed)?;
+        // A child that waits may go on now; any other may already have executed the command.
+        if self.child_waits() {
+            fd::write_byte(running.release.as_fd(), 1).map_err(failed)?;
+        }
         Ok(running)
     }
 
     /// Descriptors that the profile wants kept must be open before sbx opens any of its own.
     fn descriptors_are_open(&self) -> std::result::Result<(), Failure> {
         for (step, op) in self.image.ops.iter().enumerate() {
-            let numbers = match op {
-                Op::CloseDescriptors { keep } => keep.as_slice(),
-                _ => continue,
-            };
-            for number in numbers {
+            let Op::CloseDescriptors { keep } = op else { continue };
+            for number in keep {
                 if let Err(errno) = fd::by_number(*number) {
                     let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
-                    return Err(Failure {
-                        detail: number.cast_unsigned(),
-                        ..failure
-                    });
+                    return Err(Failure { detail: number.cast_unsigned(), ..failure });
                 }
             }
         }
         Ok(())
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other operations are the child's")]
     fn perform(
         &self,
         op: &Op,
@@ -202,12 +187,12 @@ impl Supervisor<'_> {
                 .map(|_bytes| ())
                 .map_err(whole),
             Op::OpenStdio { descriptor, path } => {
-                let flags = match descriptor {
-                    0 => OFlags::RDONLY,
-                    _ => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+                let (flags, mode) = match descriptor {
+                    0 => (OFlags::RDONLY, 0),
+                    _ => (OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE, 0o666),
                 };
                 let no_magic = ResolveFlags::NO_MAGICLINKS;
-                let file = mount::openat2(CWD, path, flags, 0o666, no_magic)
+                let file = mount::openat2(CWD, path, flags, mode, no_magic)
                     .map_err(|errno| (Part::OpenSource, errno))?;
                 if let Some(slot) = prepared.streams.get_mut(*descriptor) {
                     *slot = Some(file);
@@ -219,10 +204,7 @@ impl Supervisor<'_> {
                 Ok(())
             }
             Op::MapIds(maps) => {
-                let pid = running
-                    .as_ref()
-                    .map(|running| running.pid)
-                    .ok_or(whole(Errno::SRCH))?;
+                let pid = running.as_ref().map(|running| running.pid).ok_or(whole(Errno::SRCH))?;
                 map_ids_of(pid, maps).map_err(|errno| (Part::Write, errno))
             }
             Op::DropSupervisorRights => drop_rights().map_err(whole),
@@ -230,41 +212,30 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Says whether the child must wait until this process has mapped its ids.
+    fn child_waits(&self) -> bool {
+        let mut steps = self.image.ops.iter().zip(&self.image.actors);
+        steps.any(|(op, actor)| *actor == Actor::Supervisor && matches!(op, Op::MapIds(_)))
+    }
+
     fn spawn(&self, flags: u64, prepared: &mut Prepared) -> Result<Running> {
         let (report, report_end) = fd::pipe_cloexec()?;
         let (release_end, release) = fd::pipe_cloexec()?;
         let old_mask = signal::block_all()?;
-        let waits = self
-            .image
-            .ops
-            .iter()
-            .zip(&self.image.actors)
-            .any(|(op, actor)| *actor == Actor::Supervisor && matches!(op, Op::MapIds(_)));
+        let waits = self.child_waits();
         match spawn::clone_process(flags) {
             Ok(Forked::Child) => {
                 drop(report);
                 drop(release);
                 let streams = std::mem::take(&mut prepared.streams);
-                let hand = Hand {
-                    report: report_end,
-                    release: release_end,
-                    streams,
-                    waits,
-                };
+                let hand = Hand { report: report_end, release: release_end, streams, waits };
                 child::run(self.image, self.progress, self.hooks, hand)
             }
             Ok(Forked::Parent { pidfd, pid }) => {
                 drop(report_end);
                 let has_init = self.image.ops.iter().any(|op| matches!(op, Op::Split));
                 let signals = signal::signalfd_all()?;
-                Ok(Running {
-                    pidfd,
-                    pid,
-                    report,
-                    signals,
-                    release,
-                    has_init,
-                })
+                Ok(Running { pidfd, pid, report, signals, release, has_init })
             }
             Err(errno) => {
                 signal::restore(old_mask)?;
@@ -335,13 +306,7 @@ impl Supervisor<'_> {
         let last = self.image.ops.len().saturating_sub(1);
         let killed = |step: usize, number: i32| {
             let actor = self.image.actors.get(step).copied().unwrap_or(Actor::Child);
-            Outcome::Failed(Failure {
-                step,
-                actor,
-                part: Part::Killed,
-                errno: number,
-                detail: 0,
-            })
+            Outcome::Failed(Failure { step, actor, part: Part::Killed, errno: number, detail: 0 })
         };
         let reached = self.progress.running().unwrap_or(0);
         match (self.progress.ended(), status) {
@@ -351,11 +316,7 @@ impl Supervisor<'_> {
             (Some((WaitStatus::Exited(_), false)), _) => killed(reached, SIGKILL),
             (None, Ok(WaitStatus::Signaled(number))) if running.has_init || reached < last => {
                 // Init died, and the command with it: killed from outside, or before the command.
-                if reached < last {
-                    killed(reached, number)
-                } else {
-                    Outcome::Signaled(number)
-                }
+                if reached < last { killed(reached, number) } else { Outcome::Signaled(number) }
             }
             (None, Ok(WaitStatus::Signaled(number))) => Outcome::Signaled(number),
             (None, Ok(WaitStatus::Exited(code))) if !running.has_init && reached == last => {
@@ -423,11 +384,7 @@ struct Record {
 impl Record {
     /// Reads what there is; returns whether the pipe is closed or the record whole.
     fn read(&mut self, report: BorrowedFd<'_>) -> bool {
-        while let Some(rest) = self
-            .bytes
-            .get_mut(self.length..)
-            .filter(|rest| !rest.is_empty())
-        {
+        while let Some(rest) = self.bytes.get_mut(self.length..).filter(|rest| !rest.is_empty()) {
             match rustix::io::read(report, rest) {
                 Ok(0) => return true,
                 Ok(length) => self.length += length,
@@ -439,21 +396,14 @@ impl Record {
     }
 
     fn failure(&self) -> Option<Failure> {
-        if self.length == RECORD {
-            Failure::decode(&self.bytes)
-        } else {
-            None
-        }
+        if self.length == RECORD { Failure::decode(&self.bytes) } else { None }
     }
 }
 
 /// Writes the id maps of the child. Its number cannot mean another process: it is not waited for
 /// before it ended (security.md A1 20).
 fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
-    debug_assert!(
-        maps.writer == MapWriter::Outside,
-        "a map of the own id is written by the child"
-    );
+    debug_assert!(maps.writer == MapWriter::Outside, "a map of the own id is written by the child");
     let file = |name: &str| {
         let mut path = String::new();
         // Writing to a string cannot fail.
@@ -468,11 +418,7 @@ fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
 /// process.
 fn drop_rights() -> Result<()> {
     let kill = caps::capget()?.permitted & capability::KILL;
-    caps::capset(&CapSets {
-        effective: kill,
-        permitted: kill,
-        inheritable: 0,
-    })?;
+    caps::capset(&CapSets { effective: kill, permitted: kill, inheritable: 0 })?;
     caps::set_no_new_privs()?;
     ident::set_dumpable(false)
 }

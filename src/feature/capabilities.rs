@@ -52,11 +52,7 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Rule {
     let last = facts.kernel().last_capability;
     let keep = set(&spec.keep, last, sink);
     let or_keep = |list: &List<String>, sink: &mut Sink| {
-        if list.is_untouched() {
-            keep
-        } else {
-            set(list, last, sink)
-        }
+        if list.is_untouched() { keep } else { set(list, last, sink) }
     };
     let rule = Rule {
         bounding: or_keep(&spec.bounding, sink),
@@ -80,18 +76,15 @@ fn first_origin(spec: &Spec) -> Origin {
         &spec.inheritable,
         &spec.ambient,
     ];
-    let first = lists
-        .iter()
-        .find_map(|list| list.items().first().map(|item| item.origin));
+    let first = lists.iter().find_map(|list| list.items().first().map(|item| item.origin));
     first.unwrap_or(Origin::DEFAULT)
 }
 
 fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
     let mut set = 0;
     for Sourced { value, origin } in list.items() {
-        let (name, optional) = value
-            .strip_prefix('?')
-            .map_or((value.as_str(), false), |n| (n, true));
+        let (name, optional) =
+            value.strip_prefix('?').map_or((value.as_str(), false), |n| (n, true));
         if name.eq_ignore_ascii_case("all") {
             set |= capability::all(last);
             continue;
@@ -105,20 +98,12 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
                     format!("this kernel does not know capability `{name}`"),
                 )
                 .at(origin)
-                .help(format!(
-                    "write `?{name}` to keep it only where the kernel knows it"
-                )),
+                .help(format!("write `?{name}` to keep it only where the kernel knows it")),
             ),
             None => sink.push(
-                Diagnostic::error(
-                    Code::UnknownCapability,
-                    format!("unknown capability `{name}`"),
-                )
-                .at(origin)
-                .suggest(
-                    &name.to_ascii_lowercase().replace('_', "-"),
-                    capability::NAMES,
-                ),
+                Diagnostic::error(Code::UnknownCapability, format!("unknown capability `{name}`"))
+                    .at(origin)
+                    .suggest(&name.to_ascii_lowercase().replace('_', "-"), capability::NAMES),
             ),
         }
     }
@@ -133,27 +118,17 @@ fn check(rule: &Rule, sink: &mut Sink) {
             sink.push(
                 Diagnostic::error(
                     Code::Conflict,
-                    format!(
-                        "the {} set has {extra}, which the {} set lacks",
-                        inner.0, outer.0
-                    ),
+                    format!("the {} set has {extra}, which the {} set lacks", inner.0, outer.0),
                 )
                 .at(rule.origin)
-                .help(format!(
-                    "add it to `{}`, or remove it from `{}`",
-                    outer.0, inner.0
-                )),
+                .help(format!("add it to `{}`, or remove it from `{}`", outer.0, inner.0)),
             );
         }
     };
     let permitted = ("permitted", rule.permitted);
     within(("effective", rule.effective), permitted, sink);
     within(("ambient", rule.ambient), permitted, sink);
-    within(
-        ("ambient", rule.ambient),
-        ("inheritable", rule.inheritable),
-        sink,
-    );
+    within(("ambient", rule.ambient), ("inheritable", rule.inheritable), sink);
     let dangerous = rule.kept() & capability::DANGEROUS;
     if dangerous != 0 {
         sink.push(
@@ -172,24 +147,9 @@ fn check(rule: &Rule, sink: &mut Sink) {
 /// Contributes the steps; `holds_admin` keeps CAP_SYS_ADMIN until the filter is installed.
 pub fn compile(rule: &Rule, holds_admin: bool, plan: &mut Builder) {
     let at = rule.origin;
-    let extra = if holds_admin {
-        capability::SYS_ADMIN
-    } else {
-        0
-    };
-    let Rule {
-        effective,
-        permitted,
-        inheritable,
-        ..
-    } = *rule;
-    plan.push(
-        Action::BoundingSet {
-            keep: rule.bounding,
-            last: rule.last,
-        },
-        at,
-    );
+    let extra = if holds_admin { capability::SYS_ADMIN } else { 0 };
+    let Rule { effective, permitted, inheritable, .. } = *rule;
+    plan.push(Action::BoundingSet { keep: rule.bounding, last: rule.last }, at);
     plan.push(Action::SecureBits, at);
     plan.push(
         Action::CapabilitySets {
@@ -201,13 +161,6 @@ pub fn compile(rule: &Rule, holds_admin: bool, plan: &mut Builder) {
     );
     plan.push(Action::AmbientSet { keep: rule.ambient }, at);
     if holds_admin {
-        plan.push(
-            Action::FinalCapabilities {
-                effective,
-                permitted,
-                inheritable,
-            },
-            at,
-        );
+        plan.push(Action::FinalCapabilities { effective, permitted, inheritable }, at);
     }
 }

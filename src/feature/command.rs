@@ -21,19 +21,14 @@ impl Leaf for Argv {
             reader.wrong_type(value, Self::EXPECTS);
             return None;
         };
-        let words: Option<Vec<OsString>> = array
-            .iter()
-            .map(|word| String::read(word, reader).map(OsString::from))
-            .collect();
+        let words: Option<Vec<OsString>> =
+            array.iter().map(|word| String::read(word, reader).map(OsString::from)).collect();
         words.map(Self)
     }
 
     fn text(&self) -> String {
-        let words: Vec<_> = self
-            .0
-            .iter()
-            .map(|word| toml_string(&word.to_string_lossy()))
-            .collect();
+        let words: Vec<_> =
+            self.0.iter().map(|word| toml_string(&word.to_string_lossy())).collect();
         format!("[{}]", words.join(", "))
     }
 }
@@ -51,10 +46,8 @@ pub type Rule = Sourced<Vec<OsString>>;
 
 /// Decides the command.
 pub fn resolve(spec: &Spec, sink: &mut Sink) -> Option<Rule> {
-    let argv = spec
-        .argv
-        .get()
-        .filter(|argv| argv.value.0.first().is_some_and(|word| !word.is_empty()));
+    let argv =
+        spec.argv.get().filter(|argv| argv.value.0.first().is_some_and(|word| !word.is_empty()));
     let Some(argv) = argv else {
         let at = spec.argv.get().map_or(Origin::DEFAULT, |argv| argv.origin);
         sink.push(
@@ -74,17 +67,12 @@ pub fn candidates(command: &OsStr, path: &OsStr) -> Vec<PathBuf> {
     }
     let directories = path.as_bytes().split(|b| *b == b':').map(OsStr::from_bytes);
     // An empty part means the working directory: never searched, it is the command's to write.
-    directories
-        .filter(|part| !part.is_empty())
-        .map(|part| Path::new(part).join(command))
-        .collect()
+    directories.filter(|part| !part.is_empty()).map(|part| Path::new(part).join(command)).collect()
 }
 
 /// Contributes the last step.
 pub fn compile(rule: &Rule, environment: &super::env::Rule, plan: &mut Builder) {
-    let path = environment
-        .get(OsStr::new("PATH"))
-        .map(|(value, _)| value.clone());
+    let path = environment.get(OsStr::new("PATH")).map(|(value, _)| value.clone());
     let command = rule.value.first().cloned().unwrap_or_default();
     let found = candidates(&command, path.as_deref().unwrap_or_default());
     let variable = |(name, (value, _)): (&OsString, &(OsString, Origin))| {

@@ -41,10 +41,7 @@ pub fn resolve(spec: &Spec, user: &Passwd, facts: &dyn Facts, sink: &mut Sink) -
         ("LOGNAME", Some(OsString::from(&user.name))),
         ("SHELL", Some(user.shell.clone().into_os_string())),
         ("LANG", Some(lang.unwrap_or_else(|| "C.UTF-8".into()))),
-        (
-            "TERM",
-            facts.env(OsStr::new("TERM")).filter(|_| has_terminal),
-        ),
+        ("TERM", facts.env(OsStr::new("TERM")).filter(|_| has_terminal)),
     ];
     for (name, value) in ambient {
         if let Some(value) = value {

@@ -80,6 +80,8 @@ pub struct Intent {
     pub fact: Option<FileFact>,
     /// Whether it is the private home, which only its user may enter.
     pub is_home: bool,
+    /// Whether the directories between a writable grant and this path must stay where they are.
+    pub is_pinned: bool,
     /// Where it was asked for.
     pub origin: Origin,
     rank: usize,
@@ -93,6 +95,8 @@ pub struct Link {
     /// The rule that led over it.
     pub origin: Origin,
     owner: u32,
+    /// Who owns what it leads to in the end.
+    leads_to: Option<u32>,
 }
 
 /// All rules in force.
@@ -116,13 +120,13 @@ pub struct Context<'a> {
     pub rank: &'a dyn Fn(Origin) -> usize,
     /// Home directory of the command's user.
     pub home: &'a Path,
+    /// The command's user.
+    pub user: u32,
 }
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context")
-            .field("home", &self.home)
-            .finish_non_exhaustive()
+        f.debug_struct("Context").field("home", &self.home).finish_non_exhaustive()
     }
 }
 
@@ -163,7 +167,7 @@ impl Context<'_> {
     }
 
     fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, String> {
-        if pattern.is_argument || !path::is_glob(&self.expanded(pattern)?) {
+        if self.literal(pattern).is_some() || !path::is_glob(&self.expanded(pattern)?) {
             return self.path(pattern).map(|path| vec![path]);
         }
         path::glob(&self.expanded(pattern)?, self.facts)
@@ -172,11 +176,7 @@ impl Context<'_> {
 
 /// Finds out what the rules come to on this host.
 pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut Sink) -> Rule {
-    let mut found = Finder {
-        rule: Rule::default(),
-        context,
-        sink,
-    };
+    let mut found = Finder { rule: Rule::default(), context, sink };
     if root.kind == root::Kind::System {
         found.system(root.origin);
     }
@@ -201,6 +201,7 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         }
     });
     found.distrust_links();
+    found.protect_profiles();
     found.rule
 }
 
@@ -216,9 +217,7 @@ impl Finder<'_> {
     /// What `kind = "system"` shows of the host.
     fn system(&mut self, root: Origin) {
         let origin = root.implied_by("`[root] kind = \"system\"`");
-        for path in [
-            "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
-        ] {
+        for path in ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             self.grant(Path::new(path), Verb::Read, origin, path != "/usr");
         }
         for path in groups::members("etc-minimal").unwrap_or_default() {
@@ -241,9 +240,7 @@ impl Finder<'_> {
         };
         // A root directory has homes of its own or none: there, nothing is implied.
         if home.origin.is_default() && root.kind != root::Kind::System {
-            let inside = root
-                .database()
-                .join(path.strip_prefix("/").unwrap_or(&path));
+            let inside = root.database().join(path.strip_prefix("/").unwrap_or(&path));
             if root.kind == root::Kind::Empty || self.context.facts.file(&inside).is_none() {
                 return;
             }
@@ -258,24 +255,15 @@ impl Finder<'_> {
     fn list(&mut self, list: &List<Pattern>, key: &str, each: &mut Each<'_>) {
         let folded = list.fold();
         for unmatched in folded.unmatched {
-            let known: Vec<String> = folded
-                .items
-                .iter()
-                .map(|item| item.value.to_string())
-                .collect();
+            let known: Vec<String> =
+                folded.items.iter().map(|item| item.value.to_string()).collect();
             self.sink.push(
                 Diagnostic::warning(
                     Code::NoEffect,
-                    format!(
-                        "`{}` is not in `{key}`: nothing is removed",
-                        unmatched.value
-                    ),
+                    format!("`{}` is not in `{key}`: nothing is removed", unmatched.value),
                 )
                 .at(unmatched.origin)
-                .suggest(
-                    &unmatched.value.to_string(),
-                    known.iter().map(String::as_str),
-                ),
+                .suggest(&unmatched.value.to_string(), known.iter().map(String::as_str)),
             );
         }
         for item in folded.items {
@@ -291,7 +279,10 @@ impl Finder<'_> {
                         format!("unknown group of files `@{group}`"),
                     )
                     .at(item.origin)
-                    .suggest(group, known)
+                    .suggest(
+                        item.value.text.to_str().unwrap_or_default(),
+                        known.map(|name| format!("@{name}")).iter().map(String::as_str),
+                    )
                     .with_note(format!("expected one of @{}", known.join(", @"))),
                 );
                 continue;
@@ -314,6 +305,10 @@ impl Finder<'_> {
                     each(self, &path, origin, optional);
                 }
             }
+            Err(why) if optional => self.sink.push(
+                Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {why}"))
+                    .at(origin),
+            ),
             Err(why) => self.sink.push(
                 Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}"))
                     .at(origin)
@@ -330,30 +325,25 @@ impl Finder<'_> {
     ) -> Result<(PathBuf, Option<FileFact>), String> {
         let facts = self.context.facts;
         let mut next = path.to_owned();
+        let mut on_the_way = Vec::new();
         for _ in 0..40 {
             let found = path::resolve(&next, Path::new("/"), facts)?;
-            let is_link = found
-                .fact
-                .as_ref()
-                .is_some_and(|fact| fact.kind == FileKind::Link);
+            let is_link = found.fact.as_ref().is_some_and(|fact| fact.kind == FileKind::Link);
             for link in found.links.iter().chain(is_link.then_some(&found.path)) {
-                if let Some(FileFact {
-                    link: Some(target),
-                    uid,
-                    ..
-                }) = facts.file(link)
-                {
-                    let known = Link {
-                        target,
-                        origin,
-                        owner: uid,
-                    };
-                    self.rule.links.entry(link.clone()).or_insert(known);
+                if let Some(FileFact { link: Some(target), uid, .. }) = facts.file(link) {
+                    let known = Link { target, origin, owner: uid, leads_to: None };
+                    on_the_way.push((link.clone(), known));
                 }
             }
             match found.fact.as_ref().and_then(|fact| fact.link.clone()) {
                 Some(target) => next = path::link_target(&found.path, &target),
-                None => return Ok((found.path, found.fact)),
+                None => {
+                    let leads_to = found.fact.as_ref().map(|fact| fact.uid);
+                    for (path, link) in on_the_way {
+                        self.rule.links.entry(path).or_insert(Link { leads_to, ..link });
+                    }
+                    return Ok((found.path, found.fact));
+                }
             }
         }
         Err("goes through more than 40 links".to_owned())
@@ -373,10 +363,7 @@ impl Finder<'_> {
             self.sink.push(
                 Diagnostic::error(
                     Code::BadPath,
-                    format!(
-                        "`{}` of `/` as a whole is not in this version of sbx",
-                        verb.name()
-                    ),
+                    format!("`{}` of `/` as a whole is not in this version of sbx", verb.name()),
                 )
                 .at(origin)
                 .help("name the directories that are needed"),
@@ -384,20 +371,30 @@ impl Finder<'_> {
             return;
         }
         if fact.is_none() && verb != Verb::Private {
-            if !optional && !(verb == Verb::Hide && !self.is_shown(&real)) {
+            if !optional && (verb != Verb::Hide || self.is_shown(&real)) {
                 self.sink.push(
                     Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there"))
                         .at(origin)
-                        .help(format!(
-                            "create it, or write `?{shown}` if it may be missing"
-                        )),
+                        .help(format!("create it, or write `?{shown}` if it may be missing")),
                 );
             }
             return;
         }
-        let is_directory = fact
-            .as_ref()
-            .is_none_or(|fact| fact.kind == FileKind::Directory);
+        let links =
+            fact.as_ref().filter(|fact| fact.kind == FileKind::File).map_or(1, |fact| fact.nlink);
+        if verb == Verb::Hide && links > 1 && !optional {
+            self.sink.push(
+                Diagnostic::error(
+                    Code::NotEnforceable,
+                    format!("`{shown}` has {links} names: hiding one does not hide the others"),
+                )
+                .at(origin)
+                .help("hide the directories that they are in, or remove the other names")
+                .help(format!("write `?{shown}` to hide this name alone")),
+            );
+            return;
+        }
+        let is_directory = fact.as_ref().is_none_or(|fact| fact.kind == FileKind::Directory);
         if verb == Verb::Private && !is_directory {
             self.sink.push(
                 Diagnostic::error(
@@ -410,13 +407,8 @@ impl Finder<'_> {
             return;
         }
         let rank = (self.context.rank)(origin);
-        let new = Intent {
-            verb,
-            fact,
-            is_home: false,
-            origin,
-            rank,
-        };
+        let new =
+            Intent { verb, fact, is_home: false, is_pinned: verb == Verb::Hide, origin, rank };
         let wins = |old: &Intent| (rank, verb) > (old.rank, old.verb);
         let implied = |old: &Intent| old.origin.via.is_some() && new.origin.via.is_none();
         match self.rule.intents.get(&real) {
@@ -428,32 +420,85 @@ impl Finder<'_> {
     }
 
     fn is_shown(&self, path: &Path) -> bool {
-        let above = path
-            .ancestors()
-            .find_map(|above| self.rule.intents.get(above));
+        let above = path.ancestors().find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
+    }
+
+    /// Keeps the directories of profiles from being written, whatever a rule says: what is written
+    /// there decides over the next start (security.md A7 83).
+    fn protect_profiles(&mut self) {
+        for directory in self.context.facts.profile_directories() {
+            let Ok((real, fact)) = path::follow(&directory, self.context.facts) else {
+                continue;
+            };
+            let shown = printable_os(&directory);
+            let below = self
+                .rule
+                .intents
+                .iter()
+                .find(|(path, intent)| intent.verb == Verb::Write && path.starts_with(&real));
+            if let Some((path, intent)) = below {
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!(
+                            "`{}` belongs to the profiles of sbx and cannot be writable inside",
+                            printable_os(path)
+                        ),
+                    )
+                    .at(intent.origin)
+                    .help("remove it: who writes there decides over the next start"),
+                );
+                continue;
+            }
+            let above = real.ancestors().find_map(|above| self.rule.intents.get(above));
+            let Some(grant) = above.filter(|intent| intent.verb == Verb::Write).cloned() else {
+                continue;
+            };
+            if fact.is_none() {
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!("this would let the command make profiles of sbx in {shown}"),
+                    )
+                    .at(grant.origin)
+                    .help(format!(
+                        "create it, `mkdir -p {shown}`: where it is there it is kept read-only"
+                    ))
+                    .help("or grant less"),
+                );
+                continue;
+            }
+            let origin = grant.origin.implied_by("`profiles are never writable inside`");
+            let intent = Intent {
+                verb: Verb::Read,
+                fact,
+                is_home: false,
+                is_pinned: true,
+                origin,
+                rank: grant.rank,
+            };
+            self.rule.intents.insert(real, intent);
+        }
     }
 
     /// Refuses links that the command, or a stranger, could have planted (security.md A1 8, 9).
     fn distrust_links(&mut self) {
         let caller = self.context.facts.caller().uid;
         for (path, link) in &self.rule.links {
-            let above = path
-                .ancestors()
-                .skip(1)
-                .find_map(|dir| self.rule.intents.get(dir));
+            let above = path.ancestors().skip(1).find_map(|dir| self.rule.intents.get(dir));
             let writable = above.filter(|intent| intent.verb == Verb::Write);
-            let is_strange = link.owner != 0 && link.owner != caller;
+            // Started by root, a link of the command's user is followed to what is that user's own.
+            let user = self.context.user;
+            let is_own = link.owner == user && link.leads_to == Some(user);
+            let is_strange = link.owner != 0 && link.owner != caller && !is_own;
             if writable.is_none() && !is_strange {
                 continue;
             }
             let target = printable_os(path::link_target(path, &link.target));
             let mut diagnostic = Diagnostic::error(
                 Code::BadPath,
-                format!(
-                    "`{}` is a link that must not be followed",
-                    printable_os(path)
-                ),
+                format!("`{}` is a link that must not be followed", printable_os(path)),
             )
             .label(link.origin, "this rule leads over it")
             .help(format!("name what it leads to: `{target}`"));

@@ -4,34 +4,9 @@
 //! along. Never in a group: shadow, gshadow, sudoers, private keys of the host, NetworkManager,
 //! wpa_supplicant, cups, crypttab, fstab, krb5.keytab.
 
-/// Names and members, in alphabetical order.
-pub const GROUPS: [(&str, &[&str]); 7] = [
-    (
-        "etc",
-        &[
-            "@etc-minimal",
-            "@fonts",
-            "@tls",
-            "@resolver",
-            "/etc/bash.bashrc",
-            "/etc/ImageMagick-6",
-            "/etc/ImageMagick-7",
-            "/etc/dconf",
-            "/etc/debian_version",
-            "/etc/gtk-2.0",
-            "/etc/gtk-3.0",
-            "/etc/gtk-4.0",
-            "/etc/inputrc",
-            "/etc/magic",
-            "/etc/mailcap",
-            "/etc/mime.types",
-            "/etc/papersize",
-            "/etc/perl",
-            "/etc/profile",
-            "/etc/terminfo",
-            "/etc/xdg",
-        ],
-    ),
+/// Names and members, in alphabetical order. Members may be globs.
+pub const GROUPS: [(&str, &[&str]); 9] = [
+    ("etc", &["@etc-minimal", "@settings", "@toolkit", "@fonts", "@tls", "@resolver"]),
     (
         "etc-minimal",
         &[
@@ -46,18 +21,14 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "fonts",
-        &[
-            "/etc/fonts",
-            "/usr/share/fonts",
-            "/usr/local/share/fonts",
-            "/var/cache/fontconfig",
-        ],
+        &["/etc/fonts", "/usr/share/fonts", "/usr/local/share/fonts", "/var/cache/fontconfig"],
     ),
     (
         "git",
         &[
             "/etc/gitconfig",
             "$HOME/.gitconfig",
+            "$XDG_CONFIG_HOME/git/attributes",
             "$XDG_CONFIG_HOME/git/config",
             "$XDG_CONFIG_HOME/git/ignore",
         ],
@@ -71,6 +42,32 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
             "/etc/protocols",
             "/etc/resolv.conf",
             "/etc/services",
+        ],
+    ),
+    // Settings of shells, libraries and interpreters.
+    (
+        "settings",
+        &[
+            "/etc/ImageMagick-[67]",
+            "/etc/bash.bashrc",
+            "/etc/debian_version",
+            "/etc/groff",
+            "/etc/inputrc",
+            "/etc/java-*",
+            "/etc/locale.alias",
+            "/etc/locale.conf",
+            "/etc/magic",
+            "/etc/magic.mime",
+            "/etc/mailcap",
+            "/etc/manpath.config",
+            "/etc/mime.types",
+            "/etc/papersize",
+            "/etc/perl",
+            "/etc/profile",
+            "/etc/python3*",
+            "/etc/terminfo",
+            "/etc/timezone",
+            "/etc/vim",
         ],
     ),
     (
@@ -89,22 +86,38 @@ pub const GROUPS: [(&str, &[&str]); 7] = [
             "/usr/local/share/ca-certificates",
         ],
     ),
+    // What compilers and interpreters in the home directory are made of, and the sources that
+    // they fetched; not where they keep passwords (~/.cargo/credentials.toml, ~/.m2/settings.xml,
+    // ~/.npmrc, ~/.gradle).
     (
         "toolchains",
         &[
             "$HOME/.cargo/bin",
-            "$HOME/.cargo/registry",
-            "$HOME/.cargo/git",
             "$HOME/.cargo/config.toml",
             "$HOME/.cargo/env",
-            "$HOME/.rustup",
+            "$HOME/.cargo/git",
+            "$HOME/.cargo/registry",
+            "$HOME/.ghcup",
+            "$HOME/.local/share/fnm",
+            "$HOME/.local/share/uv/python",
+            "$HOME/.m2/repository",
             "$HOME/.nvm",
+            "$HOME/.opam",
             "$HOME/.pyenv",
+            "$HOME/.rustup",
+            "$HOME/.sdkman/candidates",
+            "$HOME/.volta/bin",
+            "$HOME/.volta/tools",
             "$HOME/go/pkg/mod",
             "/opt/rust",
             "/usr/local/cargo",
             "/usr/local/rustup",
         ],
+    ),
+    // Settings of toolkits and of what draws for them.
+    (
+        "toolkit",
+        &["/etc/dconf", "/etc/drirc", "/etc/glvnd", "/etc/gtk-[234].0", "/etc/vulkan", "/etc/xdg"],
     ),
 ];
 
@@ -130,13 +143,8 @@ mod tests {
         for (name, _) in GROUPS {
             let all = members(name).expect("every group that is named exists");
             assert!(!all.is_empty());
-            for secret in [
-                "shadow", "sudoers", "private", "ssh_host", "fstab", "keytab", ".ssh",
-            ] {
-                assert!(
-                    all.iter().all(|path| !path.contains(secret)),
-                    "{name}: {secret}"
-                );
+            for secret in ["shadow", "sudoers", "private", "ssh_host", "fstab", "keytab", ".ssh"] {
+                assert!(all.iter().all(|path| !path.contains(secret)), "{name}: {secret}");
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
 use crate::feature::tree::{Access, AccessKind};
+use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder};
 use crate::rights;
 use crate::schema::{choice_leaf, section};
@@ -64,20 +65,34 @@ const TCP_ABI: u32 = 4;
 const SCOPE_ABI: u32 = 6;
 
 /// Decides what is enforced; nothing where Landlock is off or not there.
-pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Option<Rule> {
+pub fn resolve(
+    spec: &Spec,
+    nested: &Sourced<NestedUsers>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Option<Rule> {
     let abi = facts.kernel().landlock_abi.min(rights::HIGHEST_ABI);
     let mode = spec.mode.or(Mode::Auto);
     if mode.value == Mode::Off {
+        return None;
+    }
+    // A process in a Landlock domain cannot change the tree of mounts (landlock(7)), which is what
+    // free user namespaces are for: unless Landlock is asked for as well, it gives way.
+    if nested.value == NestedUsers::Allow && mode.origin.is_default() {
+        sink.push(
+            Diagnostic::warning(
+                Code::Weakened,
+                "Landlock forbids mounts, which `nested-users = \"allow\"` is to allow: it is off, and mounts alone hold the rules for files",
+            )
+            .at(nested.origin),
+        );
         return None;
     }
     if mode.value == Mode::Require && abi < rights::HIGHEST_ABI {
         sink.push(
             Diagnostic::error(
                 Code::NotEnforceable,
-                format!(
-                    "this kernel has Landlock ABI {abi}, not ABI {}",
-                    rights::HIGHEST_ABI
-                ),
+                format!("this kernel has Landlock ABI {abi}, not ABI {}", rights::HIGHEST_ABI),
             )
             .at(mode.origin)
             .help("write `mode = \"auto\"` to use what the kernel has, or use a newer kernel"),
@@ -99,19 +114,14 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Option<Rule> 
     let first = |list: &List<u32>| list.items().first().map(|item| item.origin);
     needs("tcp-bind", first(&spec.tcp_bind), TCP_ABI);
     needs("tcp-connect", first(&spec.tcp_connect), TCP_ABI);
-    needs(
-        "scope",
-        spec.scope.items().first().map(|item| item.origin),
-        SCOPE_ABI,
-    );
+    needs("scope", spec.scope.items().first().map(|item| item.origin), SCOPE_ABI);
     if abi == 0 {
         return None;
     }
     let (mut net, mut ports) = (0, Vec::new());
-    for (list, right) in [
-        (&spec.tcp_bind, rights::BIND_TCP),
-        (&spec.tcp_connect, rights::CONNECT_TCP),
-    ] {
+    for (list, right) in
+        [(&spec.tcp_bind, rights::BIND_TCP), (&spec.tcp_connect, rights::CONNECT_TCP)]
+    {
         if list.is_untouched() {
             continue;
         }
@@ -127,13 +137,7 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Option<Rule> 
             }
         }
     }
-    Some(Rule {
-        abi,
-        net,
-        scope: scopes(spec, abi),
-        ports,
-        origin: mode.origin,
-    })
+    Some(Rule { abi, net, scope: scopes(spec, abi), ports, origin: mode.origin })
 }
 
 fn scopes(spec: &Spec, abi: u32) -> u64 {
@@ -144,10 +148,7 @@ fn scopes(spec: &Spec, abi: u32) -> u64 {
         Scope::Signal => rights::SCOPE_SIGNAL,
         Scope::AbstractSocket => rights::SCOPE_ABSTRACT_SOCKET,
     };
-    spec.scope
-        .items()
-        .iter()
-        .fold(0, |set, item| set | bit(item.value))
+    spec.scope.items().iter().fold(0, |set, item| set | bit(item.value))
 }
 
 /// Says in the plan what Landlock does not do here.
@@ -165,11 +166,7 @@ pub fn note(rule: Option<&Rule>, spec: &Spec, plan: &mut Builder) {
             names.retain(|name| name != "none");
             if !names.is_empty() {
                 plan.note(
-                    format!(
-                        "this kernel's Landlock (ABI {}) lacks {}",
-                        rule.abi,
-                        names.join(",")
-                    ),
+                    format!("this kernel's Landlock (ABI {}) lacks {}", rule.abi, names.join(",")),
                     origin,
                 );
             }
@@ -186,51 +183,24 @@ pub fn compile(
     is_writable: bool,
     plan: &mut Builder,
 ) {
-    let Rule {
-        abi,
-        net,
-        scope,
-        origin,
-        ..
-    } = *rule;
-    plan.push(
-        Action::LandlockRuleset {
-            abi,
-            fs: rights::all_fs(abi),
-            net,
-            scope,
-        },
-        origin,
-    );
+    let Rule { abi, net, scope, origin, .. } = *rule;
+    plan.push(Action::LandlockRuleset { abi, fs: rights::all_fs(abi), net, scope }, origin);
     let (whole_root, root_origin) = root;
     // Names of directories that sbx made for mount points can be listed, as mounts alone allow.
     let base = match (whole_root, is_writable) {
         (false, false) => rights::list(),
         (whole, writes) => rights::grant(abi, writes, whole),
     };
-    plan.push(
-        Action::LandlockPath {
-            path: "/".into(),
-            access: base,
-        },
-        root_origin,
-    );
+    plan.push(Action::LandlockPath { path: "/".into(), access: base }, root_origin);
     for access in accesses {
         let all = match access.what {
             AccessKind::Files { writes, executes } => rights::grant(abi, writes, executes),
             AccessKind::Proc => rights::proc(abi),
             AccessKind::Devices => rights::device(abi),
         };
-        let held = if access.is_directory {
-            all
-        } else {
-            rights::of_file(all, abi)
-        };
+        let held = if access.is_directory { all } else { rights::of_file(all, abi) };
         plan.push(
-            Action::LandlockPath {
-                path: (&access.path).into(),
-                access: held,
-            },
+            Action::LandlockPath { path: (&access.path).into(), access: held },
             access.origin,
         );
     }

@@ -154,19 +154,10 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
     for ((resource, number, unit), slot) in RESOURCES.into_iter().zip(spec.slots()) {
         let (soft_now, hard_now) = facts.rlimit(number);
         let Some(written) = slot.get() else {
-            let ceiling = CEILINGS
-                .iter()
-                .find(|(name, _)| *name == resource)
-                .map(|(_, n)| *n);
+            let ceiling = CEILINGS.iter().find(|(name, _)| *name == resource).map(|(_, n)| *n);
             if let Some(ceiling) = ceiling {
                 let (soft, hard) = (soft_now.min(ceiling), hard_now.min(ceiling));
-                rules.push(Rule {
-                    resource,
-                    number,
-                    soft,
-                    hard,
-                    origin: Origin::DEFAULT,
-                });
+                rules.push(Rule { resource, number, soft, hard, origin: Origin::DEFAULT });
             }
             continue;
         };
@@ -175,15 +166,12 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
         let (soft, hard) = text.split_once(':').unwrap_or((text, text));
         let (Some(soft), Some(hard)) = (unit.parse(soft), unit.parse(hard)) else {
             sink.push(
-                Diagnostic::error(
-                    Code::BadValue,
-                    format!("`{text}` is not a limit of {resource}"),
-                )
-                .at(origin)
-                .help(format!(
-                    "write {}, \"unlimited\", or two of them as \"SOFT:HARD\"",
-                    unit.name()
-                )),
+                Diagnostic::error(Code::BadValue, format!("`{text}` is not a limit of {resource}"))
+                    .at(origin)
+                    .help(format!(
+                        "write {}, \"unlimited\", or two of them as \"SOFT:HARD\"",
+                        unit.name()
+                    )),
             );
             continue;
         };
@@ -208,36 +196,15 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
             );
             continue;
         }
-        rules.push(Rule {
-            resource,
-            number,
-            soft,
-            hard,
-            origin,
-        });
+        rules.push(Rule { resource, number, soft, hard, origin });
     }
     rules
 }
 
 /// Contributes the steps.
 pub fn compile(rules: &[Rule], plan: &mut Builder) {
-    for Rule {
-        resource,
-        number,
-        soft,
-        hard,
-        origin,
-    } in rules.iter().cloned()
-    {
-        plan.push(
-            Action::Limit {
-                resource,
-                number,
-                soft,
-                hard,
-            },
-            origin,
-        );
+    for Rule { resource, number, soft, hard, origin } in rules.iter().cloned() {
+        plan.push(Action::Limit { resource, number, soft, hard }, origin);
     }
 }
 

@@ -128,11 +128,8 @@ impl Mounts {
             for (key, shown) in top.value.show() {
                 for mut one in shown {
                     one.key = Some(key.to_owned());
-                    one.replaced = slot
-                        .replaced()
-                        .iter()
-                        .map(|old| (to.to_owned(), old.origin))
-                        .collect();
+                    one.replaced =
+                        slot.replaced().iter().map(|old| (to.to_owned(), old.origin)).collect();
                     out.push(one);
                 }
             }
@@ -142,32 +139,16 @@ impl Mounts {
     }
 }
 
-/// What a mount comes to.
+/// What a mount comes to; one that says neither `exec` nor `noexec` follows `[files] exec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of the section")]
 pub enum Rule {
-    Bind {
-        source: PathBuf,
-        identity: SourceIdentity,
-        options: Vec<MountOption>,
-    },
-    Tmpfs {
-        size: u64,
-        inodes: Option<u64>,
-        mode: u32,
-        options: Vec<MountOption>,
-    },
+    Bind { source: PathBuf, identity: SourceIdentity, options: Vec<MountOption>, says_exec: bool },
+    Tmpfs { size: u64, inodes: Option<u64>, mode: u32, options: Vec<MountOption>, says_exec: bool },
     Proc,
-    File {
-        contents: String,
-        mode: u32,
-    },
-    Directory {
-        mode: u32,
-    },
-    Symlink {
-        target: String,
-    },
+    File { contents: String, mode: u32 },
+    Directory { mode: u32 },
+    Symlink { target: String },
 }
 
 /// Size of a tmpfs for which none is given, in bytes.
@@ -237,16 +218,10 @@ fn one(
         Kind::Proc | Kind::Symlink => &[],
     };
     let written = spec.show();
-    for key in needed
-        .iter()
-        .filter(|key| !written.iter().any(|(found, _)| found == *key))
-    {
+    for key in needed.iter().filter(|key| !written.iter().any(|(found, _)| found == *key)) {
         sink.push(
-            Diagnostic::error(
-                Code::BadValue,
-                format!("a {} needs `{key}`", kind.value.name()),
-            )
-            .at(kind.origin),
+            Diagnostic::error(Code::BadValue, format!("a {} needs `{key}`", kind.value.name()))
+                .at(kind.origin),
         );
     }
     for (key, shown) in &written {
@@ -263,30 +238,26 @@ fn one(
         }
     }
     let mode = |default| spec.mode.or(Mode(default)).value.0;
+    let about_exec = [OptionName::Exec, OptionName::Noexec];
+    let says_exec = spec.options.items().iter().any(|item| about_exec.contains(item.value));
     Some(match kind.value {
         Kind::Bind => {
             let (source, identity) = source(spec.from.get()?, expand, facts, sink)?;
-            Rule::Bind {
-                source,
-                identity,
-                options: options(&spec.options, true, sink),
-            }
+            Rule::Bind { source, identity, options: options(&spec.options, true, sink), says_exec }
         }
         Kind::Tmpfs => Rule::Tmpfs {
             size: spec.size.or(ByteSize(DEFAULT_TMPFS)).value.0,
             inodes: spec.inodes.get().map(|n| u64::from(n.value)),
             mode: mode(0o755),
             options: options(&spec.options, false, sink),
+            says_exec,
         },
         Kind::Proc => Rule::Proc,
-        Kind::File => Rule::File {
-            contents: spec.contents.get()?.value.clone(),
-            mode: mode(0o644),
-        },
+        Kind::File => {
+            Rule::File { contents: spec.contents.get()?.value.clone(), mode: mode(0o644) }
+        }
         Kind::Dir => Rule::Directory { mode: mode(0o755) },
-        Kind::Symlink => Rule::Symlink {
-            target: spec.target.get()?.value.clone(),
-        },
+        Kind::Symlink => Rule::Symlink { target: spec.target.get()?.value.clone() },
     })
 }
 
@@ -305,30 +276,17 @@ fn source(
         Ok(path) => path,
         Err(why) => {
             let help = "write an absolute path".to_owned();
-            return refuse(
-                Code::UnknownVariable,
-                format!("`{}`: {why}", from.value),
-                help,
-            );
+            return refuse(Code::UnknownVariable, format!("`{}`: {why}", from.value), help);
         }
     };
     match path::follow(&path, facts) {
-        Ok((source, Some(fact))) => Some((
-            source,
-            SourceIdentity {
-                dev: fact.dev,
-                ino: fact.ino,
-                kind: fact.kind,
-            },
-        )),
+        Ok((source, Some(fact))) => {
+            Some((source, SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind }))
+        }
         Ok((_, None)) if from.value.is_optional => None,
         Ok((_, None)) => {
             let help = format!("create it, or write `?{}` if it may be missing", from.value);
-            refuse(
-                Code::MissingPath,
-                format!("`{}` is not there", from.value),
-                help,
-            )
+            refuse(Code::MissingPath, format!("`{}` is not there", from.value), help)
         }
         Err(why) => refuse(
             Code::BadPath,
@@ -342,22 +300,12 @@ fn source(
 /// or says `exec`.
 fn options(list: &List<OptionName>, ro_by_default: bool, sink: &mut Sink) -> Vec<MountOption> {
     let items = list.items();
-    let said = |name| {
-        items
-            .iter()
-            .find(|item| *item.value == name)
-            .map(|item| item.origin)
-    };
-    for (one, other) in [
-        (OptionName::Ro, OptionName::Rw),
-        (OptionName::Noexec, OptionName::Exec),
-    ] {
+    let said = |name| items.iter().find(|item| *item.value == name).map(|item| item.origin);
+    for (one, other) in [(OptionName::Ro, OptionName::Rw), (OptionName::Noexec, OptionName::Exec)] {
         if let (Some(first), Some(second)) = (said(one), said(other)) {
             let text = format!("`{}` and `{}` cannot both hold", one.name(), other.name());
             sink.push(
-                Diagnostic::error(Code::Conflict, text)
-                    .at(second)
-                    .label(first, "the other one"),
+                Diagnostic::error(Code::Conflict, text).at(second).label(first, "the other one"),
             );
         }
     }
@@ -386,9 +334,6 @@ impl Field for Mounts {
     }
 
     fn show(&self) -> Vec<Shown> {
-        Self::show(self)
-            .into_iter()
-            .flat_map(|(_, shown)| shown)
-            .collect()
+        Self::show(self).into_iter().flat_map(|(_, shown)| shown).collect()
     }
 }

@@ -1,6 +1,9 @@
 //! `[namespaces]`: which namespaces the command gets, and what it may do with further ones.
 
+use std::path::Path;
+
 use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::facts::Facts;
 use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder, Namespace};
 use crate::schema::{Leaf, Reader, Value, choice_leaf, section};
@@ -173,9 +176,7 @@ impl Rule {
     /// Namespaces that are made with the lock, so that kept capabilities apply to them.
     pub fn made_with_lock(&self) -> Vec<Namespace> {
         let with = [Namespace::Ipc, Namespace::Uts, Namespace::Net];
-        with.into_iter()
-            .filter(|namespace| self.has(*namespace))
-            .collect()
+        with.into_iter().filter(|namespace| self.has(*namespace)).collect()
     }
 }
 
@@ -191,7 +192,7 @@ pub struct Needs {
 }
 
 /// Decides which namespaces are made.
-pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
+pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) -> Rule {
     let switches = [
         (Namespace::User, &spec.user),
         (Namespace::Mount, &spec.mount),
@@ -200,13 +201,18 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
         (Namespace::Uts, &spec.uts),
         (Namespace::Cgroup, &spec.cgroup),
     ];
-    let on = |slot: &Slot<Switch>| slot.or(Switch::On).value != Switch::Off;
+    let on =
+        |namespace: Namespace, slot: &Slot<Switch>, default: Switch| match slot.or(default).value {
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Try => is_possible(namespace, facts),
+        };
     let mut made: Vec<_> = switches
         .iter()
-        .filter(|(_, slot)| on(slot))
+        .filter(|(namespace, slot)| on(*namespace, slot, Switch::On))
         .map(|(namespace, _)| *namespace)
         .collect();
-    if net(spec, needs, sink) {
+    if net(spec, needs, sink) && on(Namespace::Net, &spec.net, Switch::On) {
         made.push(Namespace::Net);
     }
     let written = switches.iter().find_map(|(_, slot)| slot.get());
@@ -220,12 +226,7 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
         }
     }
     if !has(Namespace::Mount) {
-        not_yet(
-            spec.mount.get(),
-            "mount",
-            "the files of the sandbox are made of mounts",
-            sink,
-        );
+        not_yet(spec.mount.get(), "mount", "the files of the sandbox are made of mounts", sink);
     }
     let nested = spec.nested_users.or(NestedUsers::Deny);
     let locks = locks(spec, needs, &nested, has(Namespace::User), sink);
@@ -239,7 +240,7 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
     }
     Rule {
         origin: written.map_or(Origin::DEFAULT, |slot| slot.origin),
-        time: time(spec, has(Namespace::Pid), sink),
+        time: time(spec, on(Namespace::Time, &spec.time, Switch::Off), has(Namespace::Pid), sink),
         hostname: has(Namespace::Uts).then(|| spec.hostname.or("sbx".to_owned())),
         domainname: spec.domainname.get().cloned(),
         nested,
@@ -248,27 +249,26 @@ pub fn resolve(spec: &Spec, needs: Needs, sink: &mut Sink) -> Rule {
     }
 }
 
+/// Says whether the kernel has a namespace and its number is not limited to 0.
+fn is_possible(namespace: Namespace, facts: &dyn Facts) -> bool {
+    let name = if namespace == Namespace::Mount { "mnt" } else { namespace.name() };
+    let exists = facts.file(&Path::new("/proc/self/ns").join(name)).is_some();
+    let limit = facts.setting(Path::new(&format!("/proc/sys/user/max_{name}_namespaces")));
+    exists && limit.as_deref() != Some("0")
+}
+
 fn not_yet(written: Option<&Sourced<Switch>>, key: &str, why: &str, sink: &mut Sink) {
     let origin = written.map_or(Origin::DEFAULT, |slot| slot.origin);
     sink.push(
-        Diagnostic::error(
-            Code::Conflict,
-            format!("`{key} = false` cannot be used here: {why}"),
-        )
-        .at(origin)
-        .help(format!("remove `{key} = false` from [namespaces]")),
+        Diagnostic::error(Code::Conflict, format!("`{key} = false` cannot be used here: {why}"))
+            .at(origin)
+            .help(format!("remove `{key} = false` from [namespaces]")),
     );
 }
 
 fn net(spec: &Spec, needs: Needs, sink: &mut Sink) -> bool {
     match (spec.net.get(), needs.shares_network) {
-        (
-            Some(Sourced {
-                value: Switch::On,
-                origin,
-            }),
-            Some(host),
-        ) => {
+        (Some(Sourced { value: Switch::On, origin }), Some(host)) => {
             sink.push(
                 Diagnostic::error(
                     Code::Conflict,
@@ -280,13 +280,7 @@ fn net(spec: &Spec, needs: Needs, sink: &mut Sink) -> bool {
             );
             true
         }
-        (
-            Some(Sourced {
-                value: Switch::Off,
-                origin,
-            }),
-            None,
-        ) => {
+        (Some(Sourced { value: Switch::Off, origin }), None) => {
             sink.push(
                 Diagnostic::error(
                     Code::Conflict,
@@ -312,17 +306,14 @@ fn check_name(key: &str, name: &Sourced<String>, has_uts: bool, sink: &mut Sink)
     }
     if name.value.is_empty() || name.value.len() > 64 || !name.value.bytes().all(legal) {
         sink.push(
-            Diagnostic::error(
-                Code::BadValue,
-                format!("`{}` cannot be a {key}", name.value),
-            )
-            .at(name.origin)
-            .help("write 1 to 64 letters, digits, `-`, `.` or `_`"),
+            Diagnostic::error(Code::BadValue, format!("`{}` cannot be a {key}", name.value))
+                .at(name.origin)
+                .help("write 1 to 64 letters, digits, `-`, `.` or `_`"),
         );
     }
 }
 
-fn time(spec: &Spec, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
+fn time(spec: &Spec, is_on: bool, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
     let mut offsets = (0, 0);
     let mut asked = None;
     for (clock, offset) in spec.time_offset.iter() {
@@ -337,9 +328,8 @@ fn time(spec: &Spec, has_pid: bool, sink: &mut Sink) -> Option<(i64, i64)> {
             ),
         }
     }
-    let switch = spec.time.or(Switch::Off);
-    if switch.value == Switch::Off {
-        if let Some(origin) = asked {
+    if !is_on {
+        if let Some(origin) = asked.filter(|_| spec.time.or(Switch::Off).value == Switch::Off) {
             sink.push(
                 Diagnostic::error(Code::Conflict, "`time-offset` needs a time namespace")
                     .at(origin)
@@ -367,9 +357,8 @@ fn locks(
     sink: &mut Sink,
 ) -> Option<Origin> {
     let lock = spec.lock_mounts.or(LockMounts::Auto);
-    let reason = needs
-        .keeps_capability
-        .or((nested.value != NestedUsers::Deny).then_some(nested.origin));
+    let reason =
+        needs.keeps_capability.or((nested.value != NestedUsers::Deny).then_some(nested.origin));
     if !has_user {
         if let (Some(admin), _) = (needs.keeps_sys_admin, lock.value) {
             sink.push(
@@ -410,46 +399,17 @@ fn locks(
 
 /// Contributes what `Rule` alone decides; ids are mapped by `user`.
 pub fn compile(rule: &Rule, plan: &mut Builder) {
-    let with_lock = if rule.locks.is_some() {
-        rule.made_with_lock()
-    } else {
-        Vec::new()
-    };
-    let first = rule
-        .made
-        .iter()
-        .filter(|namespace| !with_lock.contains(namespace))
-        .copied();
-    plan.push(
-        Action::Spawn {
-            namespaces: first.collect(),
-        },
-        rule.origin,
-    );
+    let with_lock = if rule.locks.is_some() { rule.made_with_lock() } else { Vec::new() };
+    let first = rule.made.iter().filter(|namespace| !with_lock.contains(namespace)).copied();
+    plan.push(Action::Spawn { namespaces: first.collect() }, rule.origin);
     if let Some((monotonic, boottime)) = rule.time {
-        plan.push(
-            Action::TimeNamespace {
-                monotonic,
-                boottime,
-            },
-            rule.origin,
-        );
+        plan.push(Action::TimeNamespace { monotonic, boottime }, rule.origin);
     }
     if let Some(name) = &rule.hostname {
-        plan.push(
-            Action::HostName {
-                name: name.value.clone(),
-            },
-            name.origin,
-        );
+        plan.push(Action::HostName { name: name.value.clone() }, name.origin);
     }
     if let Some(name) = &rule.domainname {
-        plan.push(
-            Action::DomainName {
-                name: name.value.clone(),
-            },
-            name.origin,
-        );
+        plan.push(Action::DomainName { name: name.value.clone() }, name.origin);
     }
     if rule.has(Namespace::User) && rule.nested.value == NestedUsers::Deny {
         let limit = u32::from(rule.locks.is_some());

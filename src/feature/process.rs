@@ -31,9 +31,7 @@ impl Stream {
             "stdout" => Some(Self::Descriptor(1)),
             _ => match text.strip_prefix("fd:") {
                 Some(number) => number.parse().ok().map(Self::Descriptor),
-                None => text
-                    .starts_with(['/', '~', '$'])
-                    .then(|| Self::File(Pattern::new(text))),
+                None => text.starts_with(['/', '~', '$']).then(|| Self::File(Pattern::new(text))),
             },
         }
     }
@@ -123,10 +121,7 @@ pub fn resolve(
             None
         }
     };
-    let cwd = spec
-        .cwd
-        .get()
-        .and_then(|cwd| Some((path(&cwd.value, cwd.origin)?, cwd.origin)));
+    let cwd = spec.cwd.get().and_then(|cwd| Some((path(&cwd.value, cwd.origin)?, cwd.origin)));
     let mut streams = Vec::new();
     for (number, slot) in [(0, &spec.stdin), (1, &spec.stdout), (2, &spec.stderr)] {
         let Some(stream) = slot.get() else { continue };
@@ -141,24 +136,21 @@ pub fn resolve(
         };
         streams.push((number, source, stream.origin));
     }
-    let on = |slot: &Slot<bool>| {
-        slot.get()
-            .filter(|value| value.value)
-            .map(|value| value.origin)
-    };
+    for number in spec.keep_fds.items().iter().filter(|number| *number.value < 3) {
+        sink.push(
+            Diagnostic::error(
+                Code::BadValue,
+                format!("descriptor {} is always passed on", number.value),
+            )
+            .at(number.origin)
+            .help("name descriptors above 2"),
+        );
+    }
+    let on = |slot: &Slot<bool>| slot.get().filter(|value| value.value).map(|value| value.origin);
     Rule {
         cwd,
-        umask: spec
-            .umask
-            .get()
-            .map(|mask| (mask.value.0 & 0o777, mask.origin)),
-        keep_fds: spec
-            .keep_fds
-            .items()
-            .iter()
-            .map(|fd| (*fd.value, fd.origin))
-            .filter(|(fd, _)| *fd > 2)
-            .collect(),
+        umask: spec.umask.get().map(|mask| (mask.value.0 & 0o777, mask.origin)),
+        keep_fds: spec.keep_fds.items().iter().map(|fd| (*fd.value, fd.origin)).collect(),
         streams,
         as_pid_1: on(&spec.as_pid_1),
         gains_privileges: spec
@@ -181,25 +173,14 @@ pub fn compile(rule: &Rule, workdir: &(PathBuf, Origin), facts: &dyn Facts, plan
     plan.push(Action::SessionKeyring, default);
     for (descriptor, source, origin) in rule.streams.iter().cloned() {
         if let StdSource::File(path) = &source {
-            plan.push(
-                Action::OpenStdio {
-                    descriptor,
-                    path: path.clone(),
-                },
-                origin,
-            );
+            plan.push(Action::OpenStdio { descriptor, path: path.clone() }, origin);
         }
         plan.push(Action::Stdio { descriptor, source }, origin);
     }
     // The mask that files of the sandbox's own are made under is set first and the command's last:
     // modes in the plan are the modes on disk.
     let (mask, origin) = rule.umask.unwrap_or((facts.caller().umask, default));
-    plan.push(
-        Action::Chdir {
-            path: (&workdir.0).into(),
-        },
-        workdir.1,
-    );
+    plan.push(Action::Chdir { path: (&workdir.0).into() }, workdir.1);
     plan.push(Action::Umask { mask }, origin);
     plan.push(Action::DieWithInit, default);
     let keep = rule.keep_fds.iter().map(|(fd, _)| *fd).collect();

@@ -68,9 +68,7 @@ pub struct Rule {
 impl Rule {
     /// Returns the directory that users and files inside are looked up in.
     pub fn database(&self) -> &Path {
-        self.directory
-            .as_ref()
-            .map_or(Path::new("/"), |(path, _)| path)
+        self.directory.as_ref().map_or(Path::new("/"), |(path, _)| path)
     }
 }
 
@@ -81,11 +79,7 @@ pub fn resolve(
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
     sink: &mut Sink,
 ) -> Option<Rule> {
-    let implied = if spec.path.get().is_some() {
-        Kind::Directory
-    } else {
-        Kind::System
-    };
+    let implied = if spec.path.get().is_some() { Kind::Directory } else { Kind::System };
     let kind = spec.kind.or(implied);
     let origin = spec.path.get().map_or(kind.origin, |path| path.origin);
     let directory = match (kind.value, spec.path.get()) {
@@ -115,10 +109,7 @@ pub fn resolve(
             sink.push(
                 Diagnostic::error(
                     Code::Conflict,
-                    format!(
-                        "`path` has no meaning with `kind = \"{}\"`",
-                        kind.value.name()
-                    ),
+                    format!("`path` has no meaning with `kind = \"{}\"`", kind.value.name()),
                 )
                 .at(written.origin)
                 .help("write `kind = \"directory\"`, or remove `path`"),
@@ -131,11 +122,7 @@ pub fn resolve(
         if spec.auto_mount.is_untouched() {
             return (kind.value != Kind::Empty).then_some(kind.origin);
         }
-        spec.auto_mount
-            .items()
-            .iter()
-            .find(|item| *item.value == what)
-            .map(|item| item.origin)
+        spec.auto_mount.items().iter().find(|item| *item.value == what).map(|item| item.origin)
     };
     Some(Rule {
         kind: kind.value,
@@ -157,13 +144,6 @@ fn directory(written: &Path, facts: &dyn Facts) -> Result<(PathBuf, SourceIdenti
         Some(fact) if fact.kind != FileKind::Directory => {
             Err(format!("{} is a {}", printable_os(&path), fact.kind.name()))
         }
-        Some(fact) => Ok((
-            path,
-            SourceIdentity {
-                dev: fact.dev,
-                ino: fact.ino,
-                kind: fact.kind,
-            },
-        )),
+        Some(fact) => Ok((path, SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind })),
     }
 }

@@ -27,13 +27,9 @@ impl Condition {
     fn parse(text: &str) -> Option<ArgTest> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (first, compare) = match words.as_slice() {
-            [first, "&", mask, "==", value] => (
-                *first,
-                Compare::MaskedEq {
-                    mask: number(mask)?,
-                    value: number(value)?,
-                },
-            ),
+            [first, "&", mask, "==", value] => {
+                (*first, Compare::MaskedEq { mask: number(mask)?, value: number(value)? })
+            }
             [first, operator, value] => {
                 let value = number(value)?;
                 let compare = match *operator {
@@ -56,11 +52,7 @@ impl Condition {
             None => (first, Width::Qword),
         };
         let index = index.parse().ok().filter(|index| *index <= 5)?;
-        Some(ArgTest {
-            index,
-            width,
-            compare,
-        })
+        Some(ArgTest { index, width, compare })
     }
 }
 
@@ -116,20 +108,9 @@ impl Leaf for RuleSpec {
             let items: Vec<String> = shown.into_iter().map(|one| one.text).collect();
             let is_list = key != "action";
             let text = items.join(", ");
-            if is_list {
-                format!("{key} = [{text}]")
-            } else {
-                format!("{key} = {text}")
-            }
+            if is_list { format!("{key} = [{text}]") } else { format!("{key} = {text}") }
         };
-        format!(
-            "{{ {} }}",
-            self.show()
-                .into_iter()
-                .map(key)
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
+        format!("{{ {} }}", self.show().into_iter().map(key).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -184,12 +165,9 @@ fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static s
     }
     let Some(known) = table::intern(text) else {
         sink.push(
-            Diagnostic::error(
-                Code::UnknownSystemCall,
-                format!("unknown system call `{text}`"),
-            )
-            .at(name.origin)
-            .suggest(text, table::every_name()),
+            Diagnostic::error(Code::UnknownSystemCall, format!("unknown system call `{text}`"))
+                .at(name.origin)
+                .suggest(text, table::every_name()),
         );
         return Vec::new();
     };
@@ -229,24 +207,18 @@ pub fn resolve(
             return None;
         }
     };
-    let lists = [
-        (&spec.allow, Verdict::Allow),
-        (&spec.deny, Verdict::EPERM),
-        (&spec.log, Verdict::Log),
-    ];
+    let lists =
+        [(&spec.allow, Verdict::Allow), (&spec.deny, Verdict::EPERM), (&spec.log, Verdict::Log)];
     let untouched = lists.iter().all(|(list, _)| list.is_untouched()) && spec.rule.is_untouched();
     if set.value == Set::None && untouched {
         return None;
     }
     if set.value == Set::Strict && nested.nested.value != NestedUsers::Deny {
         sink.push(
-            Diagnostic::error(
-                Code::Conflict,
-                "the strict set forbids further user namespaces",
-            )
-            .at(set.origin)
-            .label(nested.nested.origin, "they are allowed here")
-            .help("write `set = \"default\"`, or `nested-users = \"deny\"`"),
+            Diagnostic::error(Code::Conflict, "the strict set forbids further user namespaces")
+                .at(set.origin)
+                .label(nested.nested.origin, "they are allowed here")
+                .help("write `set = \"default\"`, or `nested-users = \"deny\"`"),
         );
         return None;
     }
@@ -285,20 +257,19 @@ fn one_rule(
     let verdict = match spec.action.get() {
         None => {
             sink.push(
-                Diagnostic::error(Code::BadValue, "a rule needs `action`")
-                    .at(rule.origin)
-                    .help("write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\""),
+                Diagnostic::error(Code::BadValue, "a rule needs `action`").at(rule.origin).help(
+                    "write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\"",
+                ),
             );
             return;
         }
         Some(action) => match Verdict::parse(&action.value) {
             Ok(verdict) => verdict,
             Err(why) => {
-                sink.push(
-                    Diagnostic::error(Code::BadValue, why.to_string())
-                        .at(action.origin)
-                        .help("write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\""),
-                );
+                sink
+                    .push(Diagnostic::error(Code::BadValue, why.to_string()).at(action.origin).help(
+                    "write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\"",
+                ));
                 return;
             }
         },
@@ -306,12 +277,8 @@ fn one_rule(
     if spec.calls.items().is_empty() {
         sink.push(Diagnostic::error(Code::BadValue, "a rule needs `calls`").at(rule.origin));
     }
-    let tests: Vec<ArgTest> = spec
-        .args
-        .items()
-        .iter()
-        .map(|item| item.value.test.clone())
-        .collect();
+    let tests: Vec<ArgTest> =
+        spec.args.items().iter().map(|item| item.value.test.clone()).collect();
     for name in spec.calls.items() {
         for call in calls(&name, arch, sink) {
             whys.push((call, name.origin));
@@ -354,12 +321,7 @@ fn assemble(
                         .help(format!("allow `{name}` always; name single system calls instead of a group that has it")),
                 );
             }
-            Some(Rule {
-                rules,
-                arch,
-                program,
-                origin,
-            })
+            Some(Rule { rules, arch, program, origin })
         }
         Err(why) => {
             let help = match &why {
@@ -368,11 +330,7 @@ fn assemble(
                 AssembleError::NoSuchArgument { .. } => "write an index from 0 to 5",
             };
             let at = whys.first().map_or(origin, |(_, origin)| *origin);
-            sink.push(
-                Diagnostic::error(Code::BadFilter, why.to_string())
-                    .at(at)
-                    .help(help),
-            );
+            sink.push(Diagnostic::error(Code::BadFilter, why.to_string()).at(at).help(help));
             None
         }
     }
@@ -380,20 +338,8 @@ fn assemble(
 
 /// Contributes the step.
 pub fn compile(rule: &Rule, plan: &mut Builder) {
-    let Rule {
-        rules,
-        arch,
-        program,
-        origin,
-    } = rule.clone();
-    plan.push(
-        Action::Seccomp {
-            rules: Box::new(rules),
-            arch,
-            program,
-        },
-        origin,
-    );
+    let Rule { rules, arch, program, origin } = rule.clone();
+    plan.push(Action::Seccomp { rules: Box::new(rules), arch, program }, origin);
 }
 
 #[cfg(test)]
@@ -403,22 +349,9 @@ mod tests {
     #[test]
     fn tests_of_arguments_are_read() {
         let test = Condition::parse("1 == 0x5412").expect("a test");
-        assert_eq!(
-            test,
-            ArgTest {
-                index: 1,
-                width: Width::Qword,
-                compare: Compare::Eq(0x5412)
-            }
-        );
+        assert_eq!(test, ArgTest { index: 1, width: Width::Qword, compare: Compare::Eq(0x5412) });
         let masked = Condition::parse("0:32 & 0xff == 2").expect("a test");
-        assert_eq!(
-            masked.compare,
-            Compare::MaskedEq {
-                mask: 0xff,
-                value: 2
-            }
-        );
+        assert_eq!(masked.compare, Compare::MaskedEq { mask: 0xff, value: 2 });
         assert_eq!(masked.width, Width::Dword);
         for wrong in ["6 == 1", "1 = 1", "1 == x", "", "1:16 == 1"] {
             assert!(Condition::parse(wrong).is_none(), "{wrong}");

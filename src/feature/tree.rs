@@ -14,14 +14,10 @@ use crate::plan::{Action, Attributes, Builder, MountOption, Source, SourceIdenti
 
 /// What lies at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the actions they become")]
 pub enum Node {
     /// A part of the host's tree.
-    Bind {
-        source: PathBuf,
-        identity: SourceIdentity,
-        options: Vec<MountOption>,
-        is_pinned: bool,
-    },
+    Bind { source: PathBuf, identity: SourceIdentity, options: Vec<MountOption>, is_pinned: bool },
     /// An empty file system in memory.
     Tmpfs {
         size: u64,
@@ -35,10 +31,7 @@ pub enum Node {
     /// New pseudo terminals.
     Devpts,
     /// A device of the host.
-    Device {
-        source: PathBuf,
-        identity: SourceIdentity,
-    },
+    Device { source: PathBuf, identity: SourceIdentity },
     /// A file with given contents.
     File { contents: String, mode: u32 },
     /// A directory.
@@ -110,6 +103,7 @@ pub struct Access {
 
 /// What may be done at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields say it")]
 pub enum AccessKind {
     /// Files as the options of a mount say.
     Files { writes: bool, executes: bool },
@@ -127,13 +121,7 @@ impl<'f> Tree<'f> {
         switches: bool,
         facts: &'f dyn Facts,
     ) -> Self {
-        Self {
-            nodes: BTreeMap::new(),
-            base,
-            base_options,
-            switches,
-            facts,
-        }
+        Self { nodes: BTreeMap::new(), base, base_options, switches, facts }
     }
 
     /// Puts a node at a place, in the stead of any other.
@@ -143,41 +131,30 @@ impl<'f> Tree<'f> {
 
     /// Puts a node at a place where there is none yet.
     pub fn put_if_free(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
-        self.nodes
-            .entry(path.into())
-            .or_insert(Entry { node, origin });
+        self.nodes.entry(path.into()).or_insert(Entry { node, origin });
     }
 
     /// Binds a directory that a grant above it shows on itself, with the grant's options.
     pub fn pin(&mut self, path: &Path, grant: &Path, origin: Origin) {
-        let Some(Entry {
-            node: Node::Bind {
-                source, options, ..
-            },
-            ..
-        }) = self.nodes.get(grant)
+        let Some(Entry { node: Node::Bind { source, options, .. }, .. }) = self.nodes.get(grant)
         else {
             return;
         };
         let source = source.join(path.strip_prefix(grant).unwrap_or(path));
         let options = options.clone();
         if let Some(fact) = self.facts.file(&source) {
-            let identity = SourceIdentity {
-                dev: fact.dev,
-                ino: fact.ino,
-                kind: fact.kind,
-            };
+            let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
             self.put_if_free(
                 path,
-                Node::Bind {
-                    source,
-                    identity,
-                    options,
-                    is_pinned: true,
-                },
+                Node::Bind { source, identity, options, is_pinned: true },
                 origin,
             );
         }
+    }
+
+    /// Says whether a place lies in a file system that sbx makes.
+    pub fn can_make(&self, path: &Path) -> bool {
+        matches!(self.ground(path), Ground::Made(_))
     }
 
     /// Says whether the host's tree shows a path inside.
@@ -210,12 +187,7 @@ impl<'f> Tree<'f> {
                 proc_covers(path, entry.origin, facts, plan);
             }
             if path == Path::new("/dev") && matches!(entry.node, Node::Tmpfs { .. }) {
-                plan.push(
-                    Action::ReadOnly {
-                        target: path.into(),
-                    },
-                    entry.origin,
-                );
+                plan.push(Action::ReadOnly { target: path.into() }, entry.origin);
             }
         }
         if root && self.base == Base::Made {
@@ -229,11 +201,7 @@ impl<'f> Tree<'f> {
         for part in path.components().skip(1) {
             out.push(part);
             let mut hops = 0;
-            while let Some(Entry {
-                node: Node::Symlink { target },
-                ..
-            }) = self.nodes.get(&out)
-            {
+            while let Some(Entry { node: Node::Symlink { target }, .. }) = self.nodes.get(&out) {
                 out = path::normal(&path::link_target(&out, target));
                 hops += 1;
                 if hops > 40 {
@@ -256,10 +224,8 @@ impl<'f> Tree<'f> {
             Some(Node::Cover) => self.host_kind(&path) == Some(FileKind::Directory),
             Some(_) => false,
             None => {
-                let below = self
-                    .nodes
-                    .keys()
-                    .any(|other| other != &path && other.starts_with(&path));
+                let below =
+                    self.nodes.keys().any(|other| other != &path && other.starts_with(&path));
                 let on_host = self.host_kind(&path) == Some(FileKind::Directory);
                 on_host || (below && matches!(self.ground(&path), Ground::Made(_)))
             }
@@ -318,31 +284,24 @@ impl<'f> Tree<'f> {
                 executes: !options.contains(&MountOption::Noexec),
             };
             let (what, is_directory) = match &entry.node {
-                Node::Bind {
-                    options, identity, ..
-                } => (files(options), identity.kind == FileKind::Directory),
+                Node::Bind { options, identity, .. } => {
+                    (files(options), identity.kind == FileKind::Directory)
+                }
                 // Devices lie in it, and nothing else can be put there: it ends read-only.
                 Node::Tmpfs { .. } if path == Path::new("/dev") => (AccessKind::Devices, true),
                 Node::Tmpfs { options, .. } => (files(options), true),
                 Node::Proc => (AccessKind::Proc, true),
                 Node::Devpts => (AccessKind::Devices, true),
                 Node::Device { .. } => (AccessKind::Devices, false),
-                Node::File { .. } => (
-                    AccessKind::Files {
-                        writes: false,
-                        executes: false,
-                    },
-                    false,
-                ),
+                Node::File { .. } => (AccessKind::Files { writes: false, executes: false }, false),
                 Node::Cover => {
                     by_mounts.push((path.clone(), entry.origin));
                     continue;
                 }
                 Node::Directory { .. } | Node::Symlink { .. } => continue,
             };
-            let above = out
-                .iter()
-                .rfind(|access| path != &access.path && path.starts_with(&access.path));
+            let above =
+                out.iter().rfind(|access| path != &access.path && path.starts_with(&access.path));
             match above.map(|access| access.what.covers(what)) {
                 Some(Covers::Same) => continue,
                 Some(Covers::More) => {
@@ -351,12 +310,7 @@ impl<'f> Tree<'f> {
                 }
                 Some(Covers::Less) | None => {}
             }
-            out.push(Access {
-                path: path.clone(),
-                is_directory,
-                what,
-                origin: entry.origin,
-            });
+            out.push(Access { path: path.clone(), is_directory, what, origin: entry.origin });
         }
         (out, by_mounts)
     }
@@ -373,7 +327,10 @@ impl<'f> Tree<'f> {
                     made.insert(path.clone());
                     true
                 }
-                Ground::Proc => false,
+                Ground::Proc => {
+                    made.insert(path.clone());
+                    false
+                }
                 Ground::Host(host, granted) => {
                     if self.is_redundant(path, &host, &entry.node) {
                         continue;
@@ -382,6 +339,7 @@ impl<'f> Tree<'f> {
                         sink.push(diagnostic);
                         continue;
                     }
+                    made.insert(path.clone());
                     false
                 }
                 Ground::Closed(what, origin) => {
@@ -412,20 +370,10 @@ impl<'f> Tree<'f> {
         made: &mut BTreeSet<PathBuf>,
         plan: &mut Builder,
     ) {
-        let missing: Vec<&Path> = path
-            .ancestors()
-            .skip(1)
-            .take_while(|above| !made.contains(*above))
-            .collect();
+        let missing: Vec<&Path> =
+            path.ancestors().skip(1).take_while(|above| !made.contains(*above)).collect();
         for directory in missing.into_iter().rev() {
-            plan.push(
-                Action::Directory {
-                    path: directory.into(),
-                    mode: 0o755,
-                    owner,
-                },
-                origin,
-            );
+            plan.push(Action::Directory { path: directory.into(), mode: 0o755, owner }, origin);
             made.insert(directory.to_owned());
         }
     }
@@ -433,28 +381,26 @@ impl<'f> Tree<'f> {
     /// Says whether the host's own tree already shows at a place what a node would put there.
     fn is_redundant(&self, path: &Path, host: &Path, node: &Node) -> bool {
         match node {
-            Node::Bind {
-                source,
-                options,
-                is_pinned: false,
-                ..
-            } => {
-                let same = |above: &Entry| match &above.node {
-                    Node::Bind {
-                        options: theirs, ..
-                    } => Attributes::new(theirs.clone()) == Attributes::new(options.clone()),
-                    _ => false,
+            Node::Bind { source, options, is_pinned: false, .. } => {
+                let same = |above: &Entry| {
+                    let Node::Bind { options: theirs, .. } = &above.node else { return false };
+                    Attributes::new(theirs.clone()) == Attributes::new(options.clone())
                 };
                 source == host && self.above(path).is_some_and(|(_, above)| same(above))
             }
             Node::Symlink { target } => {
                 self.facts.file(host).and_then(|fact| fact.link).as_ref() == Some(target)
             }
-            Node::Directory { .. } => self
-                .facts
-                .file(host)
-                .is_some_and(|fact| fact.kind == FileKind::Directory),
-            _ => false,
+            Node::Directory { .. } => {
+                self.facts.file(host).is_some_and(|fact| fact.kind == FileKind::Directory)
+            }
+            Node::Bind { .. }
+            | Node::Tmpfs { .. }
+            | Node::Proc
+            | Node::Devpts
+            | Node::Device { .. }
+            | Node::File { .. }
+            | Node::Cover => false,
         }
     }
 
@@ -503,21 +449,12 @@ impl<'f> Tree<'f> {
                 format!("`{shown}` has no place to be mounted on: {place} is not there"),
             )
             .at(entry.origin)
-            .label(
-                granted,
-                "the host's tree is shown here, and sbx makes nothing in it",
-            )
-            .help(format!(
-                "create {place}, or make the directory above it private"
-            ))),
+            .label(granted, "the host's tree is shown here, and sbx makes nothing in it")
+            .help(format!("create {place}, or make the directory above it private"))),
             Some(kind)
                 if wants_directory.is_some_and(|wants| wants != (kind == FileKind::Directory)) =>
             {
-                let wanted = if wants_directory == Some(true) {
-                    "a directory"
-                } else {
-                    "a file"
-                };
+                let wanted = if wants_directory == Some(true) { "a directory" } else { "a file" };
                 Err(Diagnostic::error(
                     Code::BadPath,
                     format!(
@@ -541,28 +478,14 @@ impl<'f> Tree<'f> {
         };
         plan.push(
             match entry.node.clone() {
-                Node::Bind {
-                    source,
-                    identity,
-                    options,
-                    ..
-                } => Action::Bind {
-                    source: Source {
-                        path: (&source).into(),
-                        identity,
-                    },
+                Node::Bind { source, identity, options, .. } => Action::Bind {
+                    source: Source { path: (&source).into(), identity },
                     target,
                     attributes: Attributes::new(options),
                     recursive: true,
                     is_new,
                 },
-                Node::Tmpfs {
-                    size,
-                    inodes,
-                    mode,
-                    owner: (uid, gid),
-                    options,
-                } => Action::Tmpfs {
+                Node::Tmpfs { size, inodes, mode, owner: (uid, gid), options } => Action::Tmpfs {
                     target,
                     size,
                     inodes,
@@ -575,31 +498,16 @@ impl<'f> Tree<'f> {
                 Node::Proc => Action::Proc { target, is_new },
                 Node::Devpts => Action::Devpts { target, is_new },
                 Node::Device { source, identity } => {
-                    let source = Source {
-                        path: (&source).into(),
-                        identity,
-                    };
-                    Action::DeviceNode {
-                        source,
-                        target,
-                        is_new,
-                    }
+                    let source = Source { path: (&source).into(), identity };
+                    Action::DeviceNode { source, target, is_new }
                 }
-                Node::File { contents, mode } => Action::File {
-                    path: target,
-                    mode,
-                    owner,
-                    contents,
-                },
-                Node::Directory { mode } => Action::Directory {
-                    path: target,
-                    mode,
-                    owner,
-                },
-                Node::Symlink { target: to } => Action::Symlink {
-                    path: target,
-                    target: (&to).into(),
-                },
+                Node::File { contents, mode } => {
+                    Action::File { path: target, mode, owner, contents }
+                }
+                Node::Directory { mode } => Action::Directory { path: target, mode, owner },
+                Node::Symlink { target: to } => {
+                    Action::Symlink { path: target, target: (&to).into() }
+                }
                 Node::Cover => match self.host_kind(path) {
                     Some(FileKind::Directory) => Action::CoverDirectory { target },
                     _ => Action::CoverFile { target },
@@ -637,28 +545,13 @@ const PROC_READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
 fn proc_covers(proc: &Path, origin: Origin, facts: &dyn Facts, plan: &mut Builder) {
     let there = |name: &&&str| facts.file(&Path::new("/proc").join(name)).is_some();
     for name in PROC_READ_ONLY.iter().filter(there) {
-        plan.push(
-            Action::ReadOnlySubtree {
-                target: proc.join(name).into(),
-            },
-            origin,
-        );
+        plan.push(Action::ReadOnlySubtree { target: proc.join(name).into() }, origin);
     }
     for name in PROC_FILES.iter().filter(there) {
-        plan.push(
-            Action::CoverFile {
-                target: proc.join(name).into(),
-            },
-            origin,
-        );
+        plan.push(Action::CoverFile { target: proc.join(name).into() }, origin);
     }
     for name in PROC_DIRECTORIES.iter().filter(there) {
-        plan.push(
-            Action::CoverDirectory {
-                target: proc.join(name).into(),
-            },
-            origin,
-        );
+        plan.push(Action::CoverDirectory { target: proc.join(name).into() }, origin);
     }
 }
 
@@ -676,10 +569,7 @@ impl AccessKind {
         match (self, other) {
             (
                 Self::Files { writes, executes },
-                Self::Files {
-                    writes: other_writes,
-                    executes: other_executes,
-                },
+                Self::Files { writes: other_writes, executes: other_executes },
             ) if writes >= other_writes && executes >= other_executes => Covers::More,
             (Self::Files { .. } | Self::Proc | Self::Devices, _) => Covers::Less,
         }

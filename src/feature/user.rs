@@ -97,11 +97,7 @@ pub struct Rule {
 impl Rule {
     /// Returns the user and group that build the sandbox, as they are called inside.
     pub fn builder(&self) -> (u32, u32) {
-        if self.switches {
-            (0, 0)
-        } else {
-            (self.entry.uid, self.gid)
-        }
+        if self.switches { (0, 0) } else { (self.entry.uid, self.gid) }
     }
 }
 
@@ -134,11 +130,7 @@ pub fn resolve(
         (PasswdFiles::Sandbox, Some((path, _))) => facts.users(path),
         _ => host.clone(),
     };
-    let lookup = Lookup {
-        users: &inside,
-        file: database_name(passwd.value, root),
-        spec,
-    };
+    let lookup = Lookup { users: &inside, file: database_name(passwd.value, root), spec };
     let origin = spec.name.get().map_or(Origin::DEFAULT, |name| name.origin);
     let (entry, gid, wanted_groups) = lookup.resolve(caller, is_root, sink)?;
     if is_root && !root_is_meant(spec, entry.uid, sink) {
@@ -146,9 +138,7 @@ pub fn resolve(
     }
     let has_user = namespaces.has(Namespace::User);
     let maps = maps(spec, has_user, caller, &entry, gid, facts, sink)?;
-    let switches = maps
-        .as_ref()
-        .is_none_or(|maps| maps.writer == MapWriter::Outside)
+    let switches = maps.as_ref().is_none_or(|maps| maps.writer == MapWriter::Outside)
         && (entry.uid != caller.uid || gid != caller.gid || is_root);
     let rule = Rule {
         groups: switches.then_some(wanted_groups.clone()),
@@ -192,11 +182,7 @@ impl Lookup<'_> {
                 );
                 return None;
             }
-            None => self
-                .users
-                .uid(caller.uid)
-                .cloned()
-                .unwrap_or_else(|| nobody_knows(caller)),
+            None => self.users.uid(caller.uid).cloned().unwrap_or_else(|| nobody_knows(caller)),
         };
         let group = match self.spec.group.get() {
             Some(group) => Some(self.group(group, sink)?),
@@ -229,24 +215,15 @@ impl Lookup<'_> {
         if let Ok(uid) = name.value.0.parse() {
             let home = PathBuf::from("/");
             let name = name.value.0.clone();
-            return Some(Passwd {
-                name,
-                uid,
-                gid: uid,
-                home,
-                shell: "/bin/sh".into(),
-            });
+            return Some(Passwd { name, uid, gid: uid, home, shell: "/bin/sh".into() });
         }
         let known = self.users.passwd.iter().map(|row| row.name.as_str());
         sink.push(
-            Diagnostic::error(
-                Code::UnknownUser,
-                format!("unknown user `{}`", name.value.0),
-            )
-            .at(name.origin)
-            .with_note(format!("searched in {}", self.file))
-            .suggest(&name.value.0, known)
-            .help("name a user of that file, or a number"),
+            Diagnostic::error(Code::UnknownUser, format!("unknown user `{}`", name.value.0))
+                .at(name.origin)
+                .with_note(format!("searched in {}", self.file))
+                .suggest(&name.value.0, known)
+                .help("name a user of that file, or a number"),
         );
         None
     }
@@ -260,17 +237,11 @@ impl Lookup<'_> {
         }
         let known = self.users.group.iter().map(|row| row.name.as_str());
         sink.push(
-            Diagnostic::error(
-                Code::UnknownGroup,
-                format!("unknown group `{}`", name.value.0),
-            )
-            .at(name.origin)
-            .with_note(format!(
-                "searched in {}",
-                self.file.replace("passwd", "group")
-            ))
-            .suggest(&name.value.0, known)
-            .help("name a group of that file, or a number"),
+            Diagnostic::error(Code::UnknownGroup, format!("unknown group `{}`", name.value.0))
+                .at(name.origin)
+                .with_note(format!("searched in {}", self.file.replace("passwd", "group")))
+                .suggest(&name.value.0, known)
+                .help("name a group of that file, or a number"),
         );
         None
     }
@@ -338,43 +309,26 @@ fn maps(
     let default = if privileged { Map::Identity } else { Map::Own };
     let users = spec.uid_map.or(default);
     let groups = spec.gid_map.or(users.value);
-    let origin = spec
-        .uid_map
-        .get()
-        .or(spec.gid_map.get())
-        .map_or(Origin::DEFAULT, |map| map.origin);
+    let origin =
+        spec.uid_map.get().or(spec.gid_map.get()).map_or(Origin::DEFAULT, |map| map.origin);
     if (users.value == Map::Identity || groups.value == Map::Identity) && !privileged {
         sink.push(
             Diagnostic::error(
                 Code::MissingPrivilege,
                 "mapping ids other than the caller's own needs CAP_SETUID and CAP_SETGID",
             )
-            .at(if users.value == Map::Identity {
-                users.origin
-            } else {
-                groups.origin
-            })
+            .at(if users.value == Map::Identity { users.origin } else { groups.origin })
             .help("write \"self\", or remove the map"),
         );
         return None;
     }
     let whole = |of_groups| {
         let lines = facts.id_map(of_groups).into_iter();
-        lines
-            .map(|[inside, _, count]| IdMap {
-                inside,
-                outside: inside,
-                count,
-            })
-            .collect()
+        lines.map(|[inside, _, count]| IdMap { inside, outside: inside, count }).collect()
     };
     let is_own = users.value == Map::Own && groups.value == Map::Own;
     Some(Some(Maps {
-        writer: if is_own {
-            MapWriter::Itself
-        } else {
-            MapWriter::Outside
-        },
+        writer: if is_own { MapWriter::Itself } else { MapWriter::Outside },
         users: match users.value {
             Map::Own => vec![IdMap::single(entry.uid, caller.uid)],
             Map::Identity => whole(false),
@@ -391,11 +345,7 @@ fn maps(
 fn mapped(rule: &Rule, groups: &[u32], spec: &Spec, caller: &Caller, sink: &mut Sink) -> bool {
     let mut ok = true;
     let mut refuse = |origin: Origin, what: String, help: &str| {
-        sink.push(
-            Diagnostic::error(Code::NotMapped, what)
-                .at(origin)
-                .help(help),
-        );
+        sink.push(Diagnostic::error(Code::NotMapped, what).at(origin).help(help));
         ok = false;
     };
     let group_origin = spec.group.get().map_or(rule.origin, |group| group.origin);
@@ -416,10 +366,8 @@ fn mapped(rule: &Rule, groups: &[u32], spec: &Spec, caller: &Caller, sink: &mut 
         return true;
     };
     if !maps.users.iter().any(|map| map.holds(rule.entry.uid)) {
-        let what = format!(
-            "user {} ({}) is not in the user id map",
-            rule.entry.name, rule.entry.uid
-        );
+        let what =
+            format!("user {} ({}) is not in the user id map", rule.entry.name, rule.entry.uid);
         refuse(rule.origin, what, "name a user whose id is mapped");
     }
     let unmapped: Vec<u32> = groups
@@ -432,17 +380,9 @@ fn mapped(rule: &Rule, groups: &[u32], spec: &Spec, caller: &Caller, sink: &mut 
     let explicit = !spec.groups.is_untouched();
     if !unmapped.is_empty() && (maps.writer == MapWriter::Outside || explicit) {
         let list: Vec<String> = unmapped.iter().map(u32::to_string).collect();
-        let at = spec
-            .groups
-            .items()
-            .first()
-            .map_or(group_origin, |group| group.origin);
+        let at = spec.groups.items().first().map_or(group_origin, |group| group.origin);
         let help = "start sbx as root, or remove the groups: as an ordinary user only the own id is mapped";
-        refuse(
-            at,
-            format!("groups {} are not in the group id map", list.join(" ")),
-            help,
-        );
+        refuse(at, format!("groups {} are not in the group id map", list.join(" ")), help);
     }
     ok
 }
@@ -451,21 +391,11 @@ fn mapped(rule: &Rule, groups: &[u32], spec: &Spec, caller: &Caller, sink: &mut 
 pub fn compile(rule: &Rule, namespaces: &namespaces::Rule, plan: &mut Builder) {
     let at = rule.origin;
     if let Some(maps) = &rule.maps {
-        let Maps {
-            writer,
-            users,
-            groups,
-            origin,
-        } = maps.clone();
+        let Maps { writer, users, groups, origin } = maps.clone();
         if namespaces.locks.is_some() {
             // The inner namespace maps the ids of the outer one to themselves.
             let same = |all: &[IdMap]| -> Vec<IdMap> {
-                all.iter()
-                    .map(|m| IdMap {
-                        outside: m.inside,
-                        ..*m
-                    })
-                    .collect()
+                all.iter().map(|m| IdMap { outside: m.inside, ..*m }).collect()
             };
             let mut made = vec![Namespace::User, Namespace::Mount];
             made.extend(namespaces.made_with_lock());
@@ -479,44 +409,20 @@ pub fn compile(rule: &Rule, namespaces: &namespaces::Rule, plan: &mut Builder) {
                 namespaces.locks.unwrap_or(origin),
             );
         }
-        plan.push(
-            Action::MapIds {
-                writer,
-                users,
-                groups,
-            },
-            origin,
-        );
+        plan.push(Action::MapIds { writer, users, groups }, origin);
     }
     plan.push(Action::DropSupervisorRights, Origin::DEFAULT);
     if rule.switches {
         plan.push(Action::KeepCapabilities, at);
         if let Some(groups) = &rule.groups {
-            plan.push(
-                Action::SetGroups {
-                    groups: groups.clone(),
-                },
-                at,
-            );
+            plan.push(Action::SetGroups { groups: groups.clone() }, at);
         }
         plan.push(Action::SetGid { gid: rule.gid }, at);
-        plan.push(
-            Action::SetUid {
-                uid: rule.entry.uid,
-            },
-            at,
-        );
+        plan.push(Action::SetUid { uid: rule.entry.uid }, at);
         plan.push(Action::RaiseCapabilities, at);
     }
     let groups = rule.groups.clone();
-    plan.push(
-        Action::VerifyIds {
-            uid: rule.entry.uid,
-            gid: rule.gid,
-            groups,
-        },
-        at,
-    );
+    plan.push(Action::VerifyIds { uid: rule.entry.uid, gid: rule.gid, groups }, at);
 }
 
 /// Returns a passwd and a group file with root, nobody and the command's user (U7).
@@ -524,13 +430,7 @@ pub fn minimal_files(rule: &Rule, host: &Users) -> (String, String) {
     // A colon or a line end in a field would begin another field or line.
     let field = |text: &str| text.replace([':', '\n', '\r', '\0'], "_");
     let path = |path: &std::path::Path| field(&path.to_string_lossy());
-    let Passwd {
-        name,
-        uid,
-        home,
-        shell,
-        ..
-    } = &rule.entry;
+    let Passwd { name, uid, home, shell, .. } = &rule.entry;
     let mut passwd = String::from("root:x:0:0:root:/root:/bin/sh\n");
     let mut group = String::from("root:x:0:\n");
     if *uid != 0 && *uid != 65_534 {
@@ -551,11 +451,7 @@ pub fn minimal_files(rule: &Rule, host: &Users) -> (String, String) {
     for gid in gids.into_iter().filter(|gid| *gid != 0 && *gid != 65_534) {
         let known = host.group.iter().find(|row| row.gid == gid);
         let group_name = known.map_or_else(|| format!("gid{gid}"), |row| field(&row.name));
-        let member = if gid == rule.gid {
-            String::new()
-        } else {
-            field(name)
-        };
+        let member = if gid == rule.gid { String::new() } else { field(name) };
         group.push_str(&format!("{group_name}:x:{gid}:{member}\n"));
     }
     group.push_str("nogroup:x:65534:\n");

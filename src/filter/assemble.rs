@@ -113,11 +113,7 @@ fn native_ranges(rules: &FilterRules, arch: Arch) -> Result<Vec<Range<'_>>, Asse
         (Arch::Aarch64, _) => None,
     };
     let tail = x32.map(|verdict| [(X32_FIRST, verdict), (X32_END, rules.unknown)]);
-    Ok(merge(
-        numbered,
-        rules.unknown,
-        tail.as_ref().map_or(&[], |tail| tail.as_slice()),
-    ))
+    Ok(merge(numbered, rules.unknown, tail.as_ref().map_or(&[], |tail| tail.as_slice())))
 }
 
 /// Joins neighbours of one verdict and fills the gaps with `unknown`; `numbered` is sorted, and
@@ -139,9 +135,7 @@ fn merge<'a>(
         if nr > next {
             add(next, Leaf::Verdict(unknown));
         }
-        let leaf = rule
-            .constant()
-            .map_or_else(|| Leaf::Rule(name, rule), Leaf::Verdict);
+        let leaf = rule.constant().map_or_else(|| Leaf::Rule(name, rule), Leaf::Verdict);
         add(nr, leaf);
         next = nr + 1;
     }
@@ -191,20 +185,14 @@ mod tests {
 
     #[test]
     fn calls_of_other_architectures_get_their_verdict() {
-        for (foreign, wanted) in [
-            (Foreign::Kill, Verdict::Kill),
-            (Foreign::Refuse, Verdict::ENOSYS),
-        ] {
+        for (foreign, wanted) in
+            [(Foreign::Kill, Verdict::Kill), (Foreign::Refuse, Verdict::ENOSYS)]
+        {
             let mut rules = set(Set::Default, NestedUsers::Deny);
             rules.foreign = foreign;
             for arch in ARCHES {
                 let program = assemble(&rules, arch).unwrap();
-                for other in [
-                    foreign::AUDIT_I386,
-                    0x4000_0028,
-                    0,
-                    ARCHES.map(Arch::audit)[1],
-                ] {
+                for other in [foreign::AUDIT_I386, 0x4000_0028, 0, ARCHES.map(Arch::audit)[1]] {
                     if other != arch.audit() {
                         assert_eq!(actual(&program, 1, other, [0; 6]), wanted);
                     }
@@ -215,10 +203,7 @@ mod tests {
         rules.foreign = Foreign::Allow;
         let program = assemble(&rules, Arch::X86_64).unwrap();
         assert_eq!(actual(&program, 1, 0x4000_0028, [0; 6]), Verdict::Kill);
-        assert_eq!(
-            actual(&program, 1, foreign::AUDIT_I386, [0; 6]),
-            Verdict::Allow
-        );
+        assert_eq!(actual(&program, 1, foreign::AUDIT_I386, [0; 6]), Verdict::Allow);
     }
 
     #[test]
@@ -236,10 +221,8 @@ mod tests {
 
     #[test]
     fn the_default_programs_stay_small() {
-        for (kind, nested) in [
-            (Set::Default, NestedUsers::Deny),
-            (Set::Strict, NestedUsers::Deny),
-        ] {
+        for (kind, nested) in [(Set::Default, NestedUsers::Deny), (Set::Strict, NestedUsers::Deny)]
+        {
             for arch in ARCHES {
                 let count = assemble(&set(kind, nested), arch).unwrap().0.len();
                 assert!(count <= 150, "{kind:?} {arch:?}: {count}");
@@ -250,21 +233,11 @@ mod tests {
     #[test]
     fn bad_rules_are_errors_that_name_them() {
         let mut rules = set(Set::Default, NestedUsers::Deny);
-        let test = ArgTest {
-            index: 6,
-            width: Width::Dword,
-            compare: Compare::Eq(1),
-        };
-        let case = Case {
-            tests: vec![test],
-            verdict: Verdict::Kill,
-        };
+        let test = ArgTest { index: 6, width: Width::Dword, compare: Compare::Eq(1) };
+        let case = Case { tests: vec![test], verdict: Verdict::Kill };
         rules.add_case("read", case).unwrap();
         let error = assemble(&rules, Arch::X86_64).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`read` has no argument 6, expected 0 to 5"
-        );
+        assert_eq!(error.to_string(), "`read` has no argument 6, expected 0 to 5");
         rules.calls.clear();
         rules.calls.insert("opne", CallRule::plain(Verdict::Allow));
         let error = assemble(&rules, Arch::X86_64).unwrap_err();
@@ -309,21 +282,11 @@ mod tests {
     fn any_rules() -> impl Strategy<Value = FilterRules> {
         let case = (prop::collection::vec(any_test(), 0..4), any_verdict())
             .prop_map(|(tests, verdict)| Case { tests, verdict });
-        let rule =
-            (prop::collection::vec(case, 0..4), any_verdict()).prop_map(|(cases, otherwise)| {
-                CallRule {
-                    cases,
-                    added: 0,
-                    otherwise,
-                }
-            });
+        let rule = (prop::collection::vec(case, 0..4), any_verdict())
+            .prop_map(|(cases, otherwise)| CallRule { cases, added: 0, otherwise });
         let names: Vec<_> = table::every_name().collect();
         let calls = prop::collection::btree_map(prop::sample::select(names), rule, 0..120);
-        let foreign = prop_oneof![
-            Just(Foreign::Kill),
-            Just(Foreign::Refuse),
-            Just(Foreign::Allow)
-        ];
+        let foreign = prop_oneof![Just(Foreign::Kill), Just(Foreign::Refuse), Just(Foreign::Allow)];
         (calls, any_verdict(), foreign).prop_map(|(calls, unknown, foreign)| FilterRules {
             calls,
             unknown,

@@ -133,11 +133,7 @@ fn i386_rule<'a>(rules: &'a FilterRules, name: &str) -> Option<Cow<'a, CallRule>
         }
         // The upper half is a version, which the kernel cuts off: ipc/syscall.c.
         "ipc" => {
-            return Some(Cow::Owned(multiplex(
-                rules,
-                IPC_CALLS.iter().copied(),
-                0xFFFF,
-            )));
+            return Some(Cow::Owned(multiplex(rules, IPC_CALLS.iter().copied(), 0xFFFF)));
         }
         _ => {}
     }
@@ -176,10 +172,7 @@ fn multiplex<'a>(
 ) -> CallRule {
     let parts: Vec<_> = parts
         .map(|(nr, name)| {
-            let verdict = rules
-                .calls
-                .get(name)
-                .map_or(Some(rules.unknown), CallRule::constant);
+            let verdict = rules.calls.get(name).map_or(Some(rules.unknown), CallRule::constant);
             (nr, verdict.unwrap_or(Verdict::ENOSYS))
         })
         .collect();
@@ -197,19 +190,12 @@ fn multiplex<'a>(
             tests: vec![ArgTest {
                 index: 0,
                 width: Width::Dword,
-                compare: Compare::MaskedEq {
-                    mask,
-                    value: u64::from(*nr),
-                },
+                compare: Compare::MaskedEq { mask, value: u64::from(*nr) },
             }],
             verdict: *verdict,
         })
         .collect();
-    CallRule {
-        cases,
-        added: 0,
-        otherwise: Verdict::ENOSYS,
-    }
+    CallRule { cases, added: 0, otherwise: Verdict::ENOSYS }
 }
 
 #[cfg(test)]
@@ -222,12 +208,7 @@ mod tests {
 
     fn verdict(rules: &FilterRules, nr: u32, args: [u64; 6]) -> Verdict {
         let program = assemble(rules, Arch::X86_64).unwrap();
-        let data = CallData {
-            nr,
-            arch: AUDIT_I386,
-            instruction_pointer: 0,
-            args,
-        };
+        let data = CallData { nr, arch: AUDIT_I386, instruction_pointer: 0, args };
         verdict_of(run(&program, &data).unwrap()).unwrap()
     }
 
@@ -260,10 +241,7 @@ mod tests {
             assert_eq!(verdict(&rules, nr, none), wanted, "{nr}");
         }
         assert_eq!(verdict(&rules, 54, [0, 0x5412, 0, 0, 0, 0]), Verdict::EPERM);
-        assert_eq!(
-            verdict(&rules, 120, [0x1000_0000, 0, 0, 0, 0, 0]),
-            Verdict::EPERM
-        );
+        assert_eq!(verdict(&rules, 120, [0x1000_0000, 0, 0, 0, 0, 0]), Verdict::EPERM);
     }
 
     #[test]
@@ -272,10 +250,7 @@ mod tests {
         assert_eq!(verdict(&rules, 102, [1, 0, 0, 0, 0, 0]), Verdict::ENOSYS);
         assert_eq!(verdict(&rules, 102, [8, 0, 0, 0, 0, 0]), Verdict::ENOSYS);
         assert_eq!(verdict(&rules, 102, [3, 0, 0, 0, 0, 0]), Verdict::Allow);
-        assert_eq!(
-            verdict(&rules, 117, [0x1_0015, 0, 0, 0, 0, 0]),
-            Verdict::Allow
-        );
+        assert_eq!(verdict(&rules, 117, [0x1_0015, 0, 0, 0, 0, 0]), Verdict::Allow);
     }
 
     #[test]

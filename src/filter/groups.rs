@@ -170,9 +170,7 @@ pub fn group(name: &str) -> Option<&'static [&'static str]> {
     if name == KNOWN {
         return Some(&EVERY);
     }
-    let place = GROUPS
-        .binary_search_by_key(&name, |(group, _)| group)
-        .ok()?;
+    let place = GROUPS.binary_search_by_key(&name, |(group, _)| group).ok()?;
     GROUPS.get(place).map(|(_, members)| *members)
 }
 
@@ -256,16 +254,9 @@ mod tests {
     #[test]
     fn what_system_service_leaves_out_is_left_out() {
         let service = expand("system-service").unwrap();
-        for name in [
-            "clock",
-            "cpu-emulation",
-            "debug",
-            "module",
-            "mount",
-            "raw-io",
-            "reboot",
-            "swap",
-        ] {
+        for name in
+            ["clock", "cpu-emulation", "debug", "module", "mount", "raw-io", "reboot", "swap"]
+        {
             for call in expand(name).unwrap() {
                 assert!(!service.contains(&call), "@{name}: {call}");
             }

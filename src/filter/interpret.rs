@@ -109,10 +109,7 @@ enum Step {
 impl Machine {
     /// Does one instruction; codes as in `linux/bpf_common.h`.
     fn step(&mut self, insn: &Insn, data: &CallData, at: usize) -> Result<Step, InterpretError> {
-        let unknown = InterpretError::Instruction {
-            at,
-            code: insn.code,
-        };
+        let unknown = InterpretError::Instruction { at, code: insn.code };
         let offset = InterpretError::Offset { at, offset: insn.k };
         let place = usize::try_from(insn.k).unwrap_or(usize::MAX);
         match insn.code {
@@ -203,12 +200,7 @@ pub fn forbidden<'n>(program: &Program, arch: Arch, names: &[&'n str]) -> Vec<&'
         let Some(nr) = table::number(arch, name) else {
             return true;
         };
-        let data = CallData {
-            nr,
-            arch: arch.audit(),
-            instruction_pointer: 0,
-            args: [0; 6],
-        };
+        let data = CallData { nr, arch: arch.audit(), instruction_pointer: 0, args: [0; 6] };
         let value = run(program, &data).ok();
         value.and_then(verdict_of).is_some_and(Verdict::is_allowing)
     };
@@ -255,16 +247,10 @@ mod tests {
         assert!(matches!(run(&jump, &DATA), Err(InterpretError::Outside(_))));
         for offset in [1, 62, 64] {
             let load = program(&[(0x20, 0, 0, offset), (0x16, 0, 0, 0)]);
-            assert_eq!(
-                run(&load, &DATA),
-                Err(InterpretError::Offset { at: 0, offset })
-            );
+            assert_eq!(run(&load, &DATA), Err(InterpretError::Offset { at: 0, offset }));
         }
         let odd = program(&[(0x28, 0, 0, 0)]);
-        assert_eq!(
-            run(&odd, &DATA),
-            Err(InterpretError::Instruction { at: 0, code: 0x28 })
-        );
+        assert_eq!(run(&odd, &DATA), Err(InterpretError::Instruction { at: 0, code: 0x28 }));
     }
 
     #[test]

@@ -11,12 +11,7 @@ const X32_END: u32 = 0x8000_0000;
 
 /// Returns the verdict of a program.
 pub(super) fn actual(program: &Program, nr: u32, arch: u32, args: [u64; 6]) -> Verdict {
-    let data = CallData {
-        nr,
-        arch,
-        instruction_pointer: 0x7fff_0000_1234,
-        args,
-    };
+    let data = CallData { nr, arch, instruction_pointer: 0x7fff_0000_1234, args };
     verdict_of(run(program, &data).unwrap()).unwrap()
 }
 

@@ -89,9 +89,7 @@ impl Verdict {
             "log" => return Ok(Self::Log),
             _ => {}
         }
-        let errno = text
-            .strip_prefix("errno:")
-            .or_else(|| text.strip_prefix("errno "));
+        let errno = text.strip_prefix("errno:").or_else(|| text.strip_prefix("errno "));
         if let Some(nr) = errno_number(errno.unwrap_or(text)) {
             return Ok(Self::Errno(nr));
         }
@@ -254,11 +252,7 @@ impl CallRule {
     /// Returns a rule without cases.
     #[must_use]
     pub const fn plain(verdict: Verdict) -> Self {
-        Self {
-            cases: Vec::new(),
-            added: 0,
-            otherwise: verdict,
-        }
+        Self { cases: Vec::new(), added: 0, otherwise: verdict }
     }
 
     /// Returns the verdict on a call with these arguments.
@@ -273,10 +267,7 @@ impl CallRule {
     /// Returns the verdict if it is the same whatever the arguments.
     #[must_use]
     pub fn constant(&self) -> Option<Verdict> {
-        self.cases
-            .iter()
-            .all(|case| case.verdict == self.otherwise)
-            .then_some(self.otherwise)
+        self.cases.iter().all(|case| case.verdict == self.otherwise).then_some(self.otherwise)
     }
 }
 
@@ -316,8 +307,7 @@ impl FilterRules {
     /// Returns the verdict on a call by name, or on a number without a name.
     #[must_use]
     pub fn verdict(&self, name: Option<&str>, args: &[u64; 6]) -> Verdict {
-        name.and_then(|name| self.calls.get(name))
-            .map_or(self.unknown, |rule| rule.verdict(args))
+        name.and_then(|name| self.calls.get(name)).map_or(self.unknown, |rule| rule.verdict(args))
     }
 
     /// Allows a call whatever its arguments, but for the cases added.
@@ -366,10 +356,7 @@ impl FilterRules {
     fn rule(&mut self, name: &str) -> Result<&mut CallRule, UnknownName> {
         let name = table::intern(name).ok_or_else(|| UnknownName(name.to_owned()))?;
         let unknown = self.unknown;
-        Ok(self
-            .calls
-            .entry(name)
-            .or_insert_with(|| CallRule::plain(unknown)))
+        Ok(self.calls.entry(name).or_insert_with(|| CallRule::plain(unknown)))
     }
 }
 
@@ -377,10 +364,7 @@ impl FilterRules {
 impl fmt::Display for FilterRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |wanted: fn(Option<Verdict>) -> bool| {
-            self.calls
-                .values()
-                .filter(|rule| wanted(rule.constant()))
-                .count()
+            self.calls.values().filter(|rule| wanted(rule.constant())).count()
         };
         let allowed = count(|verdict| verdict.is_some_and(Verdict::is_allowing));
         let refused = count(|verdict| verdict.is_some_and(|v| !v.is_allowing()));
@@ -390,10 +374,7 @@ impl fmt::Display for FilterRules {
             Foreign::Refuse => "refuse",
             Foreign::Allow => "allow",
         };
-        write!(
-            f,
-            "{allowed} allowed, {by_argument} by argument, {refused} refused, "
-        )?;
+        write!(f, "{allowed} allowed, {by_argument} by argument, {refused} refused, ")?;
         write!(f, "others {}, other ABIs {foreign}", self.unknown)
     }
 }
@@ -404,29 +385,20 @@ mod tests {
 
     fn eq(value: u64, verdict: Verdict) -> Case {
         Case {
-            tests: vec![ArgTest {
-                index: 0,
-                width: Width::Dword,
-                compare: Compare::Eq(value),
-            }],
+            tests: vec![ArgTest { index: 0, width: Width::Dword, compare: Compare::Eq(value) }],
             verdict,
         }
     }
 
     fn empty() -> FilterRules {
-        FilterRules {
-            calls: BTreeMap::new(),
-            unknown: Verdict::ENOSYS,
-            foreign: Foreign::Kill,
-        }
+        FilterRules { calls: BTreeMap::new(), unknown: Verdict::ENOSYS, foreign: Foreign::Kill }
     }
 
     #[test]
     fn a_verdict_reads_what_it_writes() {
         let numbers = (0..=MAX_ERRNO).map(Verdict::Errno);
-        for verdict in [Verdict::Allow, Verdict::Kill, Verdict::Trap, Verdict::Log]
-            .into_iter()
-            .chain(numbers)
+        for verdict in
+            [Verdict::Allow, Verdict::Kill, Verdict::Trap, Verdict::Log].into_iter().chain(numbers)
         {
             assert_eq!(Verdict::parse(&verdict.to_string()), Ok(verdict));
         }
@@ -439,15 +411,7 @@ mod tests {
         assert_eq!(Verdict::parse("errno:ENOSYS"), Ok(Verdict::ENOSYS));
         assert_eq!(Verdict::parse("EHWPOISON"), Ok(Verdict::Errno(133)));
         assert_eq!(Verdict::EAFNOSUPPORT.to_string(), "errno EAFNOSUPPORT");
-        for bad in [
-            "",
-            "Allow",
-            "errno:",
-            "errno:4096",
-            "errno:-1",
-            "13",
-            "EFOO",
-        ] {
+        for bad in ["", "Allow", "errno:", "errno:4096", "errno:-1", "13", "EFOO"] {
             assert!(Verdict::parse(bad).is_err(), "{bad}");
         }
     }
@@ -457,19 +421,11 @@ mod tests {
         let mut rules = empty();
         rules.calls.insert(
             "ioctl",
-            CallRule {
-                cases: vec![eq(1, Verdict::EPERM)],
-                added: 0,
-                otherwise: Verdict::Allow,
-            },
+            CallRule { cases: vec![eq(1, Verdict::EPERM)], added: 0, otherwise: Verdict::Allow },
         );
         rules.add_case("ioctl", eq(1, Verdict::Log)).unwrap();
         rules.add_case("ioctl", eq(1, Verdict::Kill)).unwrap();
-        let verdicts: Vec<_> = rules.calls["ioctl"]
-            .cases
-            .iter()
-            .map(|c| c.verdict)
-            .collect();
+        let verdicts: Vec<_> = rules.calls["ioctl"].cases.iter().map(|c| c.verdict).collect();
         assert_eq!(verdicts, [Verdict::Log, Verdict::Kill, Verdict::EPERM]);
     }
 

@@ -155,17 +155,11 @@ pub fn set(set: Set, nested: NestedUsers) -> FilterRules {
         }
     };
     let is_strict = set == Set::Strict;
-    let classes = [
-        (ALLOWED, Verdict::Allow),
-        (DENIED, Verdict::EPERM),
-        (ABSENT, Verdict::ENOSYS),
-    ];
+    let classes = [(ALLOWED, Verdict::Allow), (DENIED, Verdict::EPERM), (ABSENT, Verdict::ENOSYS)];
     let plain = classes
         .iter()
         .flat_map(|(names, verdict)| names.iter().map(|name| (*name, CallRule::plain(*verdict))));
-    let conditional = CONDITIONAL
-        .iter()
-        .map(|name| (*name, conditional(name, nested, is_strict)));
+    let conditional = CONDITIONAL.iter().map(|name| (*name, conditional(name, nested, is_strict)));
     // One pass for all: a map is filled fastest from sorted runs.
     let mut rules = FilterRules {
         calls: plain.chain(conditional).collect(),
@@ -203,10 +197,7 @@ fn conditional(name: &str, nested: NestedUsers, is_strict: bool) -> CallRule {
         "personality" => allow_of(&[PER_LINUX, ADDR_NO_RANDOMIZE, PER_QUERY], Verdict::EPERM),
         "socket" if !is_strict => {
             let mut rule = allow_of(&[AF_UNIX, AF_INET, AF_INET6], Verdict::EAFNOSUPPORT);
-            let route = vec![
-                low(0, Compare::Eq(AF_NETLINK)),
-                low(2, Compare::Eq(NETLINK_ROUTE)),
-            ];
+            let route = vec![low(0, Compare::Eq(AF_NETLINK)), low(2, Compare::Eq(NETLINK_ROUTE))];
             rule.cases.push(case(route, Verdict::Allow));
             rule
         }
@@ -223,10 +214,7 @@ fn namespaces(nested: NestedUsers, further: u64) -> CallRule {
         NestedUsers::Sandbox => CLONE_NEWNS | further,
         NestedUsers::Allow => return CallRule::plain(Verdict::Allow),
     };
-    let without = Compare::MaskedEq {
-        mask: refused,
-        value: 0,
-    };
+    let without = Compare::MaskedEq { mask: refused, value: 0 };
     CallRule {
         cases: vec![case(vec![low(0, without)], Verdict::Allow)],
         added: 0,
@@ -236,14 +224,8 @@ fn namespaces(nested: NestedUsers, further: u64) -> CallRule {
 
 /// Allows some values of the first argument.
 fn allow_of(values: &[u64], otherwise: Verdict) -> CallRule {
-    let cases = values
-        .iter()
-        .map(|value| case(vec![low(0, Compare::Eq(*value))], Verdict::Allow));
-    CallRule {
-        cases: cases.collect(),
-        added: 0,
-        otherwise,
-    }
+    let cases = values.iter().map(|value| case(vec![low(0, Compare::Eq(*value))], Verdict::Allow));
+    CallRule { cases: cases.collect(), added: 0, otherwise }
 }
 
 const fn case(tests: Vec<ArgTest>, verdict: Verdict) -> Case {
@@ -252,11 +234,7 @@ const fn case(tests: Vec<ArgTest>, verdict: Verdict) -> Case {
 
 /// All arguments tested here are of 32 bits in the kernel, or have flags in these only.
 const fn low(index: u8, compare: Compare) -> ArgTest {
-    ArgTest {
-        index,
-        width: Width::Dword,
-        compare,
-    }
+    ArgTest { index, width: Width::Dword, compare }
 }
 
 #[cfg(test)]
@@ -303,31 +281,20 @@ mod tests {
     #[test]
     fn every_call_is_in_exactly_one_class() {
         let classes = [ALLOWED, DENIED, ABSENT, CONDITIONAL];
-        let known: BTreeSet<_> = table::all_names(Arch::X86_64)
-            .chain(table::all_names(Arch::Aarch64))
-            .collect();
+        let known: BTreeSet<_> =
+            table::all_names(Arch::X86_64).chain(table::all_names(Arch::Aarch64)).collect();
         for name in &known {
             let count = classes.iter().filter(|class| class.contains(name)).count();
             assert_eq!(count, 1, "`{name}` stands in {count} classes");
         }
         for name in classes.iter().copied().flatten() {
-            assert!(
-                known.contains(name),
-                "`{name}` is no call of either architecture"
-            );
+            assert!(known.contains(name), "`{name}` is no call of either architecture");
         }
     }
 
     #[test]
     fn the_lists_are_sorted() {
-        for list in [
-            ALLOWED,
-            DENIED,
-            ABSENT,
-            CONDITIONAL,
-            NESTING,
-            STRICTLY_DENIED,
-        ] {
+        for list in [ALLOWED, DENIED, ABSENT, CONDITIONAL, NESTING, STRICTLY_DENIED] {
             assert!(list.is_sorted(), "{list:?}");
         }
     }
@@ -343,11 +310,7 @@ mod tests {
         }
         let nested = set(Set::Default, NestedUsers::Sandbox);
         for name in ["chroot", "unshare", "clone"] {
-            assert_eq!(
-                of(&nested, name, [0x1000_0000; 6]),
-                Verdict::Allow,
-                "{name}"
-            );
+            assert_eq!(of(&nested, name, [0x1000_0000; 6]), Verdict::Allow, "{name}");
         }
     }
 
@@ -357,24 +320,9 @@ mod tests {
         let newns = [0x1002_0011, 0, 0, 0, 0, 0];
         let newtime = [CLONE_NEWTIME, 0, 0, 0, 0, 0];
         let table = [
-            (
-                NestedUsers::Deny,
-                Verdict::EPERM,
-                Verdict::EPERM,
-                Verdict::EPERM,
-            ),
-            (
-                NestedUsers::Sandbox,
-                Verdict::Allow,
-                Verdict::EPERM,
-                Verdict::EPERM,
-            ),
-            (
-                NestedUsers::Allow,
-                Verdict::Allow,
-                Verdict::Allow,
-                Verdict::Allow,
-            ),
+            (NestedUsers::Deny, Verdict::EPERM, Verdict::EPERM, Verdict::EPERM),
+            (NestedUsers::Sandbox, Verdict::Allow, Verdict::EPERM, Verdict::EPERM),
+            (NestedUsers::Allow, Verdict::Allow, Verdict::Allow, Verdict::Allow),
         ];
         for (nested, user, ns, time) in table {
             let rules = set(Set::Default, nested);
@@ -413,10 +361,7 @@ mod tests {
             let is_open = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].contains(&family);
             let args = [family, 2, 0, 0, 0, 0];
             assert_eq!(of(&rules, "socket", args) == Verdict::Allow, is_open);
-            assert_eq!(
-                of(&strict, "socket", args) == Verdict::Allow,
-                family == AF_UNIX
-            );
+            assert_eq!(of(&strict, "socket", args) == Verdict::Allow, family == AF_UNIX);
         }
         let uevent = [AF_NETLINK, 2, 15, 0, 0, 0];
         assert_eq!(of(&rules, "socket", uevent), Verdict::EAFNOSUPPORT);
@@ -427,22 +372,10 @@ mod tests {
         let default = set(Set::Default, NestedUsers::Deny);
         let strict = set(Set::Strict, NestedUsers::Allow);
         for name in table::every_name() {
-            for value in [
-                0,
-                1,
-                2,
-                16,
-                0x5412,
-                0x1000_0000,
-                ADDR_NO_RANDOMIZE,
-                PER_QUERY,
-            ] {
+            for value in [0, 1, 2, 16, 0x5412, 0x1000_0000, ADDR_NO_RANDOMIZE, PER_QUERY] {
                 let args = [value; 6];
                 let is_allowed = of(&strict, name, args).is_allowing();
-                assert!(
-                    !is_allowed || of(&default, name, args).is_allowing(),
-                    "{name}"
-                );
+                assert!(!is_allowed || of(&default, name, args).is_allowing(), "{name}");
             }
         }
         assert_eq!(of(&strict, "personality", [0; 6]), Verdict::EPERM);

@@ -212,9 +212,7 @@ pub fn intern(name: &str) -> Option<&'static str> {
 
 /// Returns the names of an architecture's calls in the order of their numbers.
 pub fn all_names(arch: Arch) -> impl Iterator<Item = &'static str> {
-    runs(arch)
-        .iter()
-        .flat_map(|(_, names)| names.iter().copied())
+    runs(arch).iter().flat_map(|(_, names)| names.iter().copied())
 }
 
 /// Returns every name known here, each once, in no useful order.
@@ -292,12 +290,8 @@ mod tests {
     /// Calls newer than the crate: since Linux 7.0.
     const NEWER: &[&str] = &["rseq_slice_yield"];
     /// The crate names these by the kernel's function, not by the call.
-    const MISNAMED: &[&str] = &[
-        "gettimeofday_time32",
-        "settimeofday_time32",
-        "timerfd_gettime32",
-        "timerfd_settime32",
-    ];
+    const MISNAMED: &[&str] =
+        &["gettimeofday_time32", "settimeofday_time32", "timerfd_gettime32", "timerfd_settime32"];
 
     fn crate_name(arch: Arch, nr: u32) -> Option<&'static str> {
         match arch {
@@ -344,10 +338,7 @@ mod tests {
     #[test]
     fn every_i386_name_is_known() {
         for name in (0..2048).filter_map(x86::sys_call_name) {
-            assert!(
-                intern(name).is_some() || MISNAMED.contains(&name),
-                "{name} has no entry"
-            );
+            assert!(intern(name).is_some() || MISNAMED.contains(&name), "{name} has no entry");
         }
     }
 

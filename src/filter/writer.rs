@@ -48,19 +48,11 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new() -> Self {
-        Self {
-            reversed: Vec::with_capacity(256),
-            returns: Vec::with_capacity(8),
-        }
+        Self { reversed: Vec::with_capacity(256), returns: Vec::with_capacity(8) }
     }
 
     pub(super) fn push(&mut self, code: u16, k: u32) -> usize {
-        self.push_insn(Insn {
-            code,
-            jt: 0,
-            jf: 0,
-            k,
-        })
+        self.push_insn(Insn { code, jt: 0, jf: 0, k })
     }
 
     /// Writes an instruction that is followed by the code at a label, wherever that is.
@@ -112,12 +104,7 @@ impl Writer {
         }
         let here = self.reversed.len();
         let skip = |label: usize| u8::try_from(here - label).unwrap_or(u8::MAX);
-        self.push_insn(Insn {
-            code,
-            jt: skip(holds),
-            jf: skip(fails),
-            k,
-        })
+        self.push_insn(Insn { code, jt: skip(holds), jf: skip(fails), k })
     }
 
     /// Returns a label that leads to `label` and that the next instruction can jump to, with room
@@ -183,12 +170,8 @@ impl Writer {
             let code = condition(name, case)?;
             self.new_ret(value_of(case.verdict));
             for insn in code.iter().rev() {
-                label = self.push_insn(Insn {
-                    code: insn.code,
-                    jt: insn.jt,
-                    jf: insn.jf,
-                    k: insn.k,
-                });
+                label =
+                    self.push_insn(Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k });
             }
         }
         Ok(label)
@@ -197,10 +180,7 @@ impl Writer {
     pub(super) fn finish(mut self) -> Result<Program, AssembleError> {
         let count = self.reversed.len();
         if count > LIMIT {
-            return Err(AssembleError::TooLarge {
-                count,
-                limit: LIMIT,
-            });
+            return Err(AssembleError::TooLarge { count, limit: LIMIT });
         }
         self.reversed.reverse();
         Ok(Program(self.reversed))
@@ -267,11 +247,7 @@ mod tests {
     use super::*;
 
     fn masked(mask: u64, value: u64) -> ArgTest {
-        ArgTest {
-            index: 1,
-            width: Width::Qword,
-            compare: Compare::MaskedEq { mask, value },
-        }
+        ArgTest { index: 1, width: Width::Qword, compare: Compare::MaskedEq { mask, value } }
     }
 
     /// Gives every call `count` cases of two tests.
@@ -315,14 +291,7 @@ mod tests {
             for gap in (0..4).chain(240..270) {
                 for (is_swapped, seven) in [(false, Verdict::Allow), (true, Verdict::Log)] {
                     let program = distant(gap, distance, is_swapped);
-                    let (other, arch) = (
-                        if is_swapped {
-                            Verdict::Allow
-                        } else {
-                            Verdict::Log
-                        },
-                        0,
-                    );
+                    let (other, arch) = (if is_swapped { Verdict::Allow } else { Verdict::Log }, 0);
                     assert_eq!(actual(&program, 7, arch, [0; 6]), seven, "{gap} {distance}");
                     assert_eq!(actual(&program, 8, arch, [0; 6]), other, "{gap} {distance}");
                 }
@@ -349,14 +318,10 @@ mod tests {
         let mut rules = set(Set::Default, NestedUsers::Deny);
         let tests = (0..90).map(|bit| masked(1 << (bit % 64), 1 << (bit % 64)));
         let case = |tests, verdict| Case { tests, verdict };
-        rules
-            .add_case("read", case(tests.collect(), Verdict::Trap))
-            .unwrap();
+        rules.add_case("read", case(tests.collect(), Verdict::Trap)).unwrap();
         for value in 0..200 {
             let verdict = Verdict::Errno(u16::try_from(100 + value).unwrap());
-            rules
-                .add_case("write", case(vec![masked(!0, value)], verdict))
-                .unwrap();
+            rules.add_case("write", case(vec![masked(!0, value)], verdict)).unwrap();
         }
         let program = assemble(&rules, Arch::X86_64).unwrap();
         let args = [[!0; 6], [0, !1, 0, 0, 0, 0], [0; 6], [199; 6], [200; 6]];
@@ -366,10 +331,7 @@ mod tests {
     #[test]
     fn a_case_without_tests_ends_the_list() {
         let mut rules = set(Set::Default, NestedUsers::Deny);
-        let always = Case {
-            tests: vec![],
-            verdict: Verdict::Log,
-        };
+        let always = Case { tests: vec![], verdict: Verdict::Log };
         rules.add_case("ioctl", always).unwrap();
         let program = assemble(&rules, Arch::X86_64).unwrap();
         agree(&rules, Arch::X86_64, &program, &[[0; 6], [!0; 6]]);
@@ -378,9 +340,7 @@ mod tests {
     #[test]
     fn a_program_too_large_for_the_kernel_is_an_error_with_its_count() {
         let error = assemble(&crowded(3), Arch::X86_64).unwrap_err();
-        let AssembleError::TooLarge { count, limit } = error else {
-            panic!("{error}")
-        };
+        let AssembleError::TooLarge { count, limit } = error else { panic!("{error}") };
         assert!(count > limit && limit == 4096, "{count}");
     }
 }

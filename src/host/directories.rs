@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use directories::BaseDirs;
+
 use crate::NAME;
 use crate::facts::Facts;
 
@@ -12,19 +14,13 @@ const DATA_DIRS: &str = "/usr/local/share:/usr/share";
 /// Returns the directories that profiles are looked for in, the one that wins first.
 ///
 /// As root the XDG variables of the environment are ignored: another user may have set them.
-pub fn profile_directories(facts: &dyn Facts) -> Vec<PathBuf> {
+pub(super) fn profile_directories(facts: &dyn Facts) -> Vec<PathBuf> {
     let is_root = facts.caller().uid == 0;
     let mut all = Vec::new();
-    let user = if is_root {
-        root_config(facts)
-    } else {
-        user_config(facts)
-    };
+    let user = if is_root { root_config(facts) } else { user_config(facts) };
     all.extend(user.map(|config| config.join(NAME).join("profiles")));
     all.push(Path::new("/etc").join(NAME).join("profiles"));
-    let data = facts
-        .env(OsStr::new("XDG_DATA_DIRS"))
-        .filter(|dirs| !is_root && !dirs.is_empty());
+    let data = facts.env(OsStr::new("XDG_DATA_DIRS")).filter(|dirs| !is_root && !dirs.is_empty());
     let data = data.unwrap_or_else(|| DATA_DIRS.into());
     let absolute = std::env::split_paths(&data).filter(|directory| directory.is_absolute());
     all.extend(absolute.map(|directory| directory.join(NAME).join("profiles")));
@@ -32,17 +28,12 @@ pub fn profile_directories(facts: &dyn Facts) -> Vec<PathBuf> {
 }
 
 fn root_config(facts: &dyn Facts) -> Option<PathBuf> {
-    facts
-        .users(Path::new("/"))
-        .uid(0)
-        .map(|root| root.home.join(".config"))
+    facts.users(Path::new("/")).uid(0).map(|root| root.home.join(".config"))
 }
 
 /// `$XDG_CONFIG_HOME`, or its standard place. Without HOME the crate would ask the C library for
 /// the home directory, which loads code into a static program: then there is none.
 fn user_config(facts: &dyn Facts) -> Option<PathBuf> {
-    facts
-        .env(OsStr::new("HOME"))
-        .filter(|home| Path::new(home).is_absolute())?;
-    directories::BaseDirs::new().map(|base| base.config_dir().to_owned())
+    facts.env(OsStr::new("HOME")).filter(|home| Path::new(home).is_absolute())?;
+    BaseDirs::new().map(|base| base.config_dir().to_owned())
 }

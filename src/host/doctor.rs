@@ -38,38 +38,19 @@ pub struct Check {
 }
 
 fn works(name: &'static str, found: impl Into<String>) -> Check {
-    Check {
-        name,
-        state: State::Works,
-        found: found.into(),
-        remedy: None,
-    }
+    Check { name, state: State::Works, found: found.into(), remedy: None }
 }
 
 /// Tries everything.
 pub fn checks() -> Vec<Check> {
-    let mut all = vec![namespace_check("user namespace", Namespace::User, |()| {
-        Ok(())
-    })];
+    let mut all = vec![namespace_check("user namespace", Namespace::User, |()| Ok(()))];
     if all.iter().all(|check| check.state == State::Works) {
-        all.push(namespace_check(
-            "mounts in a user namespace",
-            Namespace::Mount,
-            |()| {
-                let slave = MountAttr {
-                    set: 0,
-                    clear: 0,
-                    propagation: MountAttr::SLAVE,
-                };
-                mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &slave)
-            },
-        ));
-        all.push(namespace_check("network namespace", Namespace::Net, |()| {
-            net::loopback_up()
+        all.push(namespace_check("mounts in a user namespace", Namespace::Mount, |()| {
+            let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
+            mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &slave)
         }));
-        all.push(namespace_check("host name", Namespace::Uts, |()| {
-            ident::sethostname(b"x")
-        }));
+        all.push(namespace_check("network namespace", Namespace::Net, |()| net::loopback_up()));
+        all.push(namespace_check("host name", Namespace::Uts, |()| ident::sethostname(b"x")));
         for (name, namespace) in [
             ("pid namespace", Namespace::Pid),
             ("ipc namespace", Namespace::Ipc),
@@ -108,12 +89,7 @@ fn namespace_check(name: &'static str, namespace: Namespace, then: fn(()) -> Res
         Ok(()) => works(name, "works"),
         Err(errno) => {
             let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
-            Check {
-                name,
-                state: State::Missing,
-                found: cause,
-                remedy: Some(remedy),
-            }
+            Check { name, state: State::Missing, found: cause, remedy: Some(remedy) }
         }
     }
 }
@@ -157,32 +133,19 @@ pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, Str
         }
     );
     if value(&limit).trim() == "0" {
-        let remedy = format!(
-            "as root: sysctl user.max_{}_namespaces=15000",
-            namespace.name()
-        );
+        let remedy = format!("as root: sysctl user.max_{}_namespaces=15000", namespace.name());
         return (
-            format!(
-                "the number of {} namespaces is limited to 0 ({limit} is 0)",
-                namespace.name()
-            ),
+            format!("the number of {} namespaces is limited to 0 ({limit} is 0)", namespace.name()),
             remedy,
         );
     }
     let text = crate::exec::sys::describe(errno);
     if !Path::new("/proc/self/ns")
-        .join(if namespace == Namespace::Mount {
-            "mnt"
-        } else {
-            namespace.name()
-        })
+        .join(if namespace == Namespace::Mount { "mnt" } else { namespace.name() })
         .exists()
     {
         return (
-            format!(
-                "this kernel has no {} namespaces ({text})",
-                namespace.name()
-            ),
+            format!("this kernel has no {} namespaces ({text})", namespace.name()),
             format!(
                 "use a kernel built with them, or write `{} = false` in [namespaces]",
                 namespace.name()
@@ -211,10 +174,7 @@ fn landlock_check() -> Check {
         Err(errno) => Check {
             name,
             state: State::Partly,
-            found: format!(
-                "not there ({})",
-                crate::exec::sys::describe(errno.raw_os_error())
-            ),
+            found: format!("not there ({})", crate::exec::sys::describe(errno.raw_os_error())),
             remedy: Some(
                 "boot with `landlock` in the `lsm=` parameter; mounts hold the rules meanwhile"
                     .to_owned(),
@@ -226,12 +186,7 @@ fn landlock_check() -> Check {
 fn seccomp_check() -> Check {
     let name = "system-call filter";
     // One instruction: allow everything. It is installed in a child, which then ends.
-    let allow = [libc::sock_filter {
-        code: 0x06,
-        jt: 0,
-        jf: 0,
-        k: 0x7fff_0000,
-    }];
+    let allow = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }];
     let tried = in_child(0, || {
         crate::exec::sys::caps::set_no_new_privs()?;
         seccomp::install_filter(&allow, 0)

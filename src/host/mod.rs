@@ -4,7 +4,6 @@
 mod directories;
 mod doctor;
 
-pub use directories::profile_directories;
 pub(crate) use doctor::why_no_namespace;
 pub use doctor::{Check, State, checks};
 
@@ -33,17 +32,11 @@ pub struct Live {
 #[derive(Debug, thiserror::Error)]
 pub enum CallerError {
     /// sbx has the set-user-id or set-group-id bit, or file capabilities.
-    #[error(
-        "{} must not be installed set-user-id or with file capabilities",
-        crate::NAME
-    )]
+    #[error("{} must not be installed set-user-id or with file capabilities", crate::NAME)]
     Privileged,
-    /// The working directory cannot be read.
-    #[error("cannot read the working directory: {0}")]
-    Cwd(#[source] io::Error),
     /// The own capabilities cannot be read.
-    #[error("cannot read the own capabilities: {0}")]
-    Capabilities(#[source] rustix::io::Errno),
+    #[error("cannot read the own capabilities: {}", sys::describe(.0.raw_os_error()))]
+    Capabilities(rustix::io::Errno),
 }
 
 impl Live {
@@ -57,16 +50,14 @@ impl Live {
         }
         let umask = rustix::process::umask(Mode::empty());
         rustix::process::umask(umask);
-        let stdio = [0, 1, 2]
-            .map(|number| sys::fd::by_number(number).is_ok_and(|fd| rustix::termios::isatty(fd)));
+        let stdio =
+            [0, 1, 2].map(|number| sys::fd::by_number(number).is_ok_and(rustix::termios::isatty));
         let caller = Caller {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
             groups: Vec::new(),
-            capabilities: sys::caps::capget()
-                .map_err(CallerError::Capabilities)?
-                .effective,
-            cwd: std::env::current_dir().map_err(CallerError::Cwd)?,
+            capabilities: sys::caps::capget().map_err(CallerError::Capabilities)?.effective,
+            cwd: std::env::current_dir().unwrap_or_else(|_removed| PathBuf::from("/")),
             umask: umask.bits(),
             terminals: stdio,
         };
@@ -89,10 +80,7 @@ impl Facts for Live {
             // A kernel without Landlock answers ENOSYS, one in which it is off EOPNOTSUPP.
             landlock_abi: sys::landlock::abi().unwrap_or(0),
             last_capability: last_capability(),
-            machine: rustix::system::uname()
-                .machine()
-                .to_string_lossy()
-                .into_owned(),
+            machine: rustix::system::uname().machine().to_string_lossy().into_owned(),
         })
     }
 
@@ -109,9 +97,7 @@ impl Facts for Live {
             return known.clone();
         }
         let found = lstat(path);
-        self.files
-            .borrow_mut()
-            .insert(path.to_owned(), found.clone());
+        self.files.borrow_mut().insert(path.to_owned(), found.clone());
         found
     }
 
@@ -130,9 +116,7 @@ impl Facts for Live {
         }
         let read = |name: &str| read_inside(root, name).unwrap_or_default();
         let users = Users::parse(&read("etc/passwd"), &read("etc/group"));
-        self.users
-            .borrow_mut()
-            .insert(root.to_owned(), users.clone());
+        self.users.borrow_mut().insert(root.to_owned(), users.clone());
         users
     }
 
@@ -140,12 +124,16 @@ impl Facts for Live {
         sys::ident::getrlimit(resource).unwrap_or((u64::MAX, u64::MAX))
     }
 
+    fn setting(&self, path: &Path) -> Option<String> {
+        std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+    }
+
+    fn profile_directories(&self) -> Vec<PathBuf> {
+        directories::profile_directories(self)
+    }
+
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {
-        let path = if groups {
-            "/proc/self/gid_map"
-        } else {
-            "/proc/self/uid_map"
-        };
+        let path = if groups { "/proc/self/gid_map" } else { "/proc/self/uid_map" };
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let line = |line: &str| {
             let mut numbers = line.split_whitespace().map(str::parse);
@@ -156,6 +144,7 @@ impl Facts for Live {
     }
 }
 
+#[allow(clippy::useless_conversion, reason = "st_nlink has 32 bits on aarch64")]
 fn lstat(path: &Path) -> Option<FileFact> {
     let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     let kind = FileKind::of_mode(stat.st_mode)?;
@@ -187,8 +176,5 @@ fn read_inside(root: &Path, name: &str) -> io::Result<String> {
 /// The number of the last capability: the bounding set answers for all that the kernel knows.
 fn last_capability() -> u8 {
     let known = |number: u8| sys::caps::bounding_has(u32::from(number)).is_ok();
-    (0..=63)
-        .take_while(|number| known(*number))
-        .last()
-        .unwrap_or(0)
+    (0..=63).take_while(|number| known(*number)).last().unwrap_or(0)
 }

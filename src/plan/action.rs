@@ -99,11 +99,7 @@ pub struct IdMap {
 impl IdMap {
     /// Returns the map of a single id.
     pub fn single(inside: u32, outside: u32) -> Self {
-        Self {
-            inside,
-            outside,
-            count: 1,
-        }
+        Self { inside, outside, count: 1 }
     }
 
     /// Says whether an id inside is one of this line's.
@@ -186,9 +182,7 @@ impl fmt::Display for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.iter().map(|option| option.name()).collect();
         let first = if self.has(MountOption::Ro) { "" } else { "rw" };
-        let names = std::iter::once(first)
-            .chain(names)
-            .filter(|n| !n.is_empty());
+        let names = std::iter::once(first).chain(names).filter(|n| !n.is_empty());
         f.write_str(&names.collect::<Vec<_>>().join(","))
     }
 }
@@ -499,14 +493,9 @@ impl Action {
     pub fn actor(&self) -> Actor {
         match (self, self.phase()) {
             (_, Phase::Open | Phase::Spawn)
-            | (
-                Self::MapIds {
-                    writer: MapWriter::Outside,
-                    ..
-                }
-                | Self::DropSupervisorRights,
-                _,
-            ) => Actor::Supervisor,
+            | (Self::MapIds { writer: MapWriter::Outside, .. } | Self::DropSupervisorRights, _) => {
+                Actor::Supervisor
+            }
             (Self::Init { .. }, _) => Actor::Init,
             (_, phase) if phase <= Phase::Split => Actor::Child,
             _ => Actor::Payload,
@@ -516,9 +505,6 @@ impl Action {
     /// Returns the name of the action, as in the plan's JSON.
     pub fn name(&self) -> String {
         let json = serde_json::to_value(self).unwrap_or_default();
-        json.get("action")
-            .and_then(|name| name.as_str())
-            .unwrap_or_default()
-            .to_owned()
+        json.get("action").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
 }

@@ -34,23 +34,18 @@ fn has(plan: &Plan, wanted: impl Fn(&Action) -> bool) -> bool {
 /// [`Action::phase`] puts all such actions before.
 fn order(plan: &Plan, law: &mut Law<'_>) {
     if !plan.steps.is_sorted_by_key(|step| step.action.phase()) {
-        law(
-            Origin::DEFAULT,
-            "steps are not in the order of their phases".to_owned(),
-        );
+        law(Origin::DEFAULT, "steps are not in the order of their phases".to_owned());
     }
     let is_exec = |step: &Step| matches!(step.action, Action::Exec { .. });
     if plan.steps.iter().filter(|step| is_exec(step)).count() != 1
         || !plan.steps.last().is_some_and(is_exec)
     {
-        law(
-            Origin::DEFAULT,
-            "a plan ends in exactly one execution".to_owned(),
-        );
+        law(Origin::DEFAULT, "a plan ends in exactly one execution".to_owned());
     }
 }
 
 /// What needs a namespace of its own has one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "actions that need no namespace are many")]
 fn namespaces(plan: &Plan, law: &mut Law<'_>) {
     let of = |step: &Step| match &step.action {
         Action::Spawn { namespaces } | Action::Lock { namespaces, .. } => namespaces.clone(),
@@ -68,10 +63,7 @@ fn namespaces(plan: &Plan, law: &mut Law<'_>) {
         };
         if !made.contains(&needed) {
             let name = needed.name();
-            law(
-                step.origin,
-                format!("`{}` without a new {name} namespace", step.action),
-            );
+            law(step.origin, format!("`{}` without a new {name} namespace", step.action));
         }
     }
     if has(plan, |a| a.phase() == Phase::Root) && !has(plan, |a| *a == Action::IsolateMounts) {
@@ -90,29 +82,17 @@ fn afterwards(plan: &Plan, law: &mut Law<'_>) {
     let at = |wanted: fn(&Action) -> bool| plan.steps.iter().position(|s| wanted(&s.action));
     let verify = at(|a| matches!(a, Action::VerifyIds { .. }));
     let last_change = plan.steps.iter().rposition(|s| {
-        matches!(
-            s.action,
-            Action::SetUid { .. } | Action::SetGid { .. } | Action::SetGroups { .. }
-        )
+        matches!(s.action, Action::SetUid { .. } | Action::SetGid { .. } | Action::SetGroups { .. })
     });
     if verify.is_none() || last_change.is_some_and(|change| Some(change) > verify) {
-        law(
-            Origin::DEFAULT,
-            "ids are not verified after they are set".to_owned(),
-        );
+        law(Origin::DEFAULT, "ids are not verified after they are set".to_owned());
     }
     if has(plan, |a| matches!(a, Action::Lock { .. }))
         && !has(plan, |a| matches!(a, Action::VerifyLock { .. }))
     {
-        law(
-            Origin::DEFAULT,
-            "the lock on the mounts is not verified".to_owned(),
-        );
+        law(Origin::DEFAULT, "the lock on the mounts is not verified".to_owned());
     }
-    let last_right = plan
-        .steps
-        .iter()
-        .rposition(|s| s.action.phase() == Phase::Caps);
+    let last_right = plan.steps.iter().rposition(|s| s.action.phase() == Phase::Caps);
     let death = at(|a| matches!(a, Action::DieWithInit));
     if death.is_none() || last_right > death {
         law(
@@ -121,18 +101,12 @@ fn afterwards(plan: &Plan, law: &mut Law<'_>) {
         );
     }
     let not_dumpable = at(|a| matches!(a, Action::NotDumpable));
-    let last_map = plan
-        .steps
-        .iter()
-        .position(|s| matches!(s.action, Action::MapIds { .. }));
+    let last_map = plan.steps.iter().position(|s| matches!(s.action, Action::MapIds { .. }));
     if has(plan, |a| *a == Action::Split) && not_dumpable.is_none() {
         law(Origin::DEFAULT, "init stays dumpable".to_owned());
     }
     if not_dumpable.is_some() && last_map > not_dumpable {
-        law(
-            Origin::DEFAULT,
-            "init stops being dumpable before the id map is written".to_owned(),
-        );
+        law(Origin::DEFAULT, "init stops being dumpable before the id map is written".to_owned());
     }
     if !has(plan, |a| *a == Action::NoNewPrivs) {
         no_new_privs_is_off(plan, law);
@@ -142,9 +116,7 @@ fn afterwards(plan: &Plan, law: &mut Law<'_>) {
 /// Without no_new_privs, seccomp(2) and landlock_restrict_self(2) need CAP_SYS_ADMIN, and it goes
 /// last.
 fn no_new_privs_is_off(plan: &Plan, law: &mut Law<'_>) {
-    let needs = has(plan, |a| {
-        matches!(a, Action::Seccomp { .. } | Action::LandlockRestrict)
-    });
+    let needs = has(plan, |a| matches!(a, Action::Seccomp { .. } | Action::LandlockRestrict));
     let kept = has(
         plan,
         |a| matches!(a, Action::CapabilitySets { effective, .. } if effective & capability::SYS_ADMIN != 0),
@@ -163,33 +135,24 @@ fn no_new_privs_is_off(plan: &Plan, law: &mut Law<'_>) {
 fn filter_lets_us_finish(plan: &Plan, law: &mut Law<'_>) {
     for step in &plan.steps {
         if let Action::Seccomp { arch, program, .. } = &step.action {
-            let later = plan
-                .steps
-                .iter()
-                .filter(|s| s.action.phase() > Phase::Seccomp);
+            let later = plan.steps.iter().filter(|s| s.action.phase() > Phase::Seccomp);
             let needs_capset = later.map(|s| &s.action).any(|a| *a != *last(plan));
             let mut needed = vec!["execve", "write", "exit_group"];
             if needs_capset {
                 needed.push("capset");
             }
             for name in filter::forbidden(program, *arch, &needed) {
-                law(
-                    step.origin,
-                    format!("the filter forbids `{name}`, which sbx still needs"),
-                );
+                law(step.origin, format!("the filter forbids `{name}`, which sbx still needs"));
             }
         }
     }
 }
 
 fn last(plan: &Plan) -> &Action {
-    plan.steps
-        .last()
-        .map_or(&Action::Pivot, |step| &step.action)
+    plan.steps.last().map_or(&Action::Pivot, |step| &step.action)
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
     use crate::plan::Builder;
@@ -206,29 +169,17 @@ mod tests {
 
     fn sound() -> Vec<Action> {
         vec![
-            Action::Spawn {
-                namespaces: vec![Namespace::Mount, Namespace::Pid],
-            },
+            Action::Spawn { namespaces: vec![Namespace::Mount, Namespace::Pid] },
             Action::IsolateMounts,
             Action::RootTmpfs { size: 0 },
-            Action::Proc {
-                target: "/proc".into(),
-            },
+            Action::Proc { target: "/proc".into(), is_new: true },
             Action::Pivot,
             Action::NotDumpable,
             Action::Split,
-            Action::VerifyIds {
-                uid: 1,
-                gid: 1,
-                groups: None,
-            },
+            Action::VerifyIds { uid: 1, gid: 1, groups: None },
             Action::DieWithInit,
             Action::NoNewPrivs,
-            Action::Exec {
-                candidates: vec![],
-                arguments: vec![],
-                environment: vec![],
-            },
+            Action::Exec { candidates: vec![], arguments: vec![], environment: vec![] },
         ]
     }
 
@@ -252,10 +203,7 @@ mod tests {
             let mut actions = sound();
             let gone = actions.remove(at);
             let found = broken(actions);
-            assert!(
-                found.iter().any(|m| m.contains(words)),
-                "{gone:?}: {found:?}"
-            );
+            assert!(found.iter().any(|m| m.contains(words)), "{gone:?}: {found:?}");
         }
     }
 

@@ -66,28 +66,20 @@ impl Builder {
 
     /// Adds a remark.
     pub fn note(&mut self, text: impl Into<String>, origin: Origin) {
-        self.notes.push(Note {
-            text: text.into(),
-            origin,
-        });
+        self.notes.push(Note { text: text.into(), origin });
     }
 
     /// Returns the plan.
     pub fn finish(mut self) -> Plan {
         self.steps.sort_by_key(|step| step.action.phase());
-        Plan {
-            steps: self.steps,
-            notes: self.notes,
-        }
+        Plan { steps: self.steps, notes: self.notes }
     }
 }
 
 impl Plan {
     /// Returns the number of the first step of a phase.
     pub fn first_of(&self, phase: Phase) -> Option<usize> {
-        self.steps
-            .iter()
-            .position(|step| step.action.phase() == phase)
+        self.steps.iter().position(|step| step.action.phase() == phase)
     }
 }
 
@@ -101,12 +93,8 @@ mod tests {
         builder.push(Action::NoNewPrivs, Origin::DEFAULT);
         builder.push(Action::Pivot, Origin::DEFAULT);
         builder.push(Action::IsolateMounts, Origin::DEFAULT);
-        let phases: Vec<_> = builder
-            .finish()
-            .steps
-            .iter()
-            .map(|step| step.action.phase())
-            .collect();
+        let phases: Vec<_> =
+            builder.finish().steps.iter().map(|step| step.action.phase()).collect();
         assert_eq!(phases, [Phase::Isolate, Phase::Pivot, Phase::Landlock]);
     }
 }

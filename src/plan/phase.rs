@@ -107,9 +107,7 @@ mod tests {
     #[test]
     fn the_end_has_one_order() {
         use Phase::{Caps, Exec, Identity, Landlock, Limits, Seccomp, Sweep, Workdir};
-        let end = [
-            Limits, Identity, Workdir, Caps, Sweep, Landlock, Seccomp, Exec,
-        ];
+        let end = [Limits, Identity, Workdir, Caps, Sweep, Landlock, Seccomp, Exec];
         assert!(end.is_sorted());
     }
 }

@@ -30,11 +30,7 @@ pub fn text(plan: &Plan, sources: &SourceMap) -> String {
 pub fn line(number: usize, action: &Action, origin: Origin, sources: &SourceMap) -> String {
     let words = action.to_string();
     let actor = action.actor().name();
-    format!(
-        "{:4} {actor:<10} {words}  [{}]",
-        number + 1,
-        sources.describe(origin)
-    )
+    format!("{:4} {actor:<10} {words}  [{}]", number + 1, sources.describe(origin))
 }
 
 /// Returns a plan as JSON.
@@ -90,10 +86,8 @@ pub fn json(plan: &Plan, sources: &SourceMap) -> serde_json::Result<String> {
         action: &step.action,
         place: place(step.origin),
     });
-    let notes = plan.notes.iter().map(|note| OneNote {
-        text: &note.text,
-        place: place(note.origin),
-    });
+    let notes =
+        plan.notes.iter().map(|note| OneNote { text: &note.text, place: place(note.origin) });
     let mut text = serde_json::to_string_pretty(&Whole {
         version: VERSION,
         phases: Phase::ALL.iter().map(|phase| phase.name()).collect(),

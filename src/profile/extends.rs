@@ -27,13 +27,7 @@ pub type Loader<'l> = dyn FnMut(&str, Option<Origin>, &mut Sink) -> Option<Rc<Lo
 /// Returns a profile's layers, lowest first: each parent in the order of `extends`, depth first, a
 /// profile that is met twice only at its first place, then the profile itself.
 pub fn flatten(top: &Rc<Loaded>, load: &mut Loader<'_>, sink: &mut Sink) -> Vec<Layer> {
-    let mut walk = Walk {
-        load,
-        sink,
-        path: Vec::new(),
-        done: Vec::new(),
-        layers: Vec::new(),
-    };
+    let mut walk = Walk { load, sink, path: Vec::new(), done: Vec::new(), layers: Vec::new() };
     walk.visit(top, LayerKind::Definition);
     walk.layers
 }
@@ -59,11 +53,7 @@ impl Walk<'_, '_> {
             if let Some(last) = self.path.last_mut() {
                 last.1 = Some(parent.origin);
             }
-            if let Some(at) = self
-                .path
-                .iter()
-                .position(|(name, _)| *name == next.identity)
-            {
+            if let Some(at) = self.path.iter().position(|(name, _)| *name == next.identity) {
                 self.cycle(at, parent.value);
                 continue;
             }
@@ -89,10 +79,8 @@ impl Walk<'_, '_> {
     }
 
     fn cycle(&mut self, at: usize, name: &str) {
-        let mut diagnostic = Diagnostic::error(
-            Code::ExtendsCycle,
-            format!("profile `{name}` extends itself"),
-        );
+        let mut diagnostic =
+            Diagnostic::error(Code::ExtendsCycle, format!("profile `{name}` extends itself"));
         for (_, origin) in self.path.iter().skip(at).rev() {
             if let Some(origin) = origin {
                 diagnostic = diagnostic.label(*origin, "over this `extends`");
@@ -120,19 +108,10 @@ mod tests {
             let identity = (*name).to_owned();
             all.insert(
                 *name,
-                Rc::new(Loaded {
-                    name: identity.clone(),
-                    identity,
-                    source,
-                    profile,
-                }),
+                Rc::new(Loaded { name: identity.clone(), identity, source, profile }),
             );
         }
-        let top = all
-            .values()
-            .next()
-            .map(Rc::clone)
-            .expect("there is a profile");
+        let top = all.values().next().map(Rc::clone).expect("there is a profile");
         let mut load = |name: &str, _: Option<Origin>, _: &mut Sink| all.get(name).map(Rc::clone);
         let layers = flatten(&top, &mut load, &mut sink);
         let told = sink.all().iter().map(|d| d.message.clone()).collect();

@@ -57,8 +57,6 @@ impl Stack {
             }
             profile.merge(layer.profile);
         }
-        (profile, move |origin: Origin| {
-            ranks.get(&origin.source).copied().unwrap_or(0)
-        })
+        (profile, move |origin: Origin| ranks.get(&origin.source).copied().unwrap_or(0))
     }
 }

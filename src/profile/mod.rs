@@ -114,9 +114,11 @@ impl Profile {
     /// Reads a profile from TOML, telling every problem.
     pub fn read(text: &str, source: SourceId, sink: &mut Sink) -> Self {
         let mut profile = Self::default();
-        let table = schema::parse(text, source, sink);
-        let mut reader = Reader::new(table.get_ref(), source, sink);
-        profile.read_table(&mut reader);
+        let mut found = Sink::default();
+        let table = schema::parse(text, source, &mut found);
+        profile.read_table(&mut Reader::new(table.get_ref(), source, &mut found));
+        found.sort();
+        sink.absorb(found);
         profile
     }
 
@@ -129,12 +131,7 @@ impl Profile {
         }
         self.sections(reader);
         reader.finish("", Head::KEYS, Head::RESERVED);
-        if let Some(version) = self
-            .head
-            .sbx
-            .get()
-            .filter(|version| version.value != FORMAT)
-        {
+        if let Some(version) = self.head.sbx.get().filter(|version| version.value != FORMAT) {
             reader.sink.push(
                 Diagnostic::error(
                     Code::BadValue,
@@ -148,11 +145,7 @@ impl Profile {
 
     /// Says whether the profile serves a command, by the last part of its path.
     pub fn serves(&self, command: &str) -> bool {
-        self.matches
-            .commands
-            .items()
-            .iter()
-            .any(|item| item.value == command)
+        self.matches.commands.items().iter().any(|item| item.value == command)
     }
 }
 

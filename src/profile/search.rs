@@ -39,13 +39,8 @@ pub fn candidates(name: &str, directories: &[PathBuf]) -> Vec<Place> {
 impl Place {
     /// Returns the name of the profile in a file, by the file's name.
     pub fn profile_name(path: &Path) -> Option<String> {
-        let is_profile = path
-            .extension()
-            .is_some_and(|extension| extension == "toml");
-        path.file_stem()
-            .filter(|_| is_profile)?
-            .to_str()
-            .map(str::to_owned)
+        let is_profile = path.extension().is_some_and(|extension| extension == "toml");
+        path.file_stem().filter(|_| is_profile)?.to_str().map(str::to_owned)
     }
 }
 

@@ -36,11 +36,7 @@ fn shown<T: Leaf>(key: Option<&str>, slot: &Slot<T>) -> Option<Shown> {
         key: key.map(toml_key),
         text: top.value.text(),
         origin: top.origin,
-        replaced: slot
-            .replaced()
-            .iter()
-            .map(|old| (old.value.text(), old.origin))
-            .collect(),
+        replaced: slot.replaced().iter().map(|old| (old.value.text(), old.origin)).collect(),
     })
 }
 
@@ -135,8 +131,6 @@ impl<T: Leaf> Field for Table<T> {
     }
 
     fn show(&self) -> Vec<Shown> {
-        self.slots()
-            .filter_map(|(key, slot)| shown(Some(key), slot))
-            .collect()
+        self.slots().filter_map(|(key, slot)| shown(Some(key), slot)).collect()
     }
 }

@@ -21,19 +21,13 @@ pub trait Leaf: Clone + PartialEq + Sized {
 /// Returns a string as TOML.
 pub fn toml_string(text: &str) -> String {
     // JSON's escapes are TOML's: basic strings of TOML 1.0 take `\"`, `\\`, `\n`, `\uXXXX`.
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('\u{7f}', "\\u007f")
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// Returns a key as TOML: bare where it can be.
 pub(super) fn toml_key(key: &str) -> String {
     let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !key.is_empty() && key.bytes().all(bare) {
-        key.to_owned()
-    } else {
-        toml_string(key)
-    }
+    if !key.is_empty() && key.bytes().all(bare) { key.to_owned() } else { toml_string(key) }
 }
 
 /// Reads a string that must be one of `known`; other ones are told with the nearest.
@@ -52,20 +46,15 @@ pub fn choice<T: Copy>(
         return Some(*choice);
     }
     let diagnostic = if reserved.contains(&found) {
-        Diagnostic::error(
-            Code::Reserved,
-            format!("`{found}` is not in this version of sbx"),
-        )
+        Diagnostic::error(Code::Reserved, format!("`{found}` is not in this version of sbx"))
     } else {
         Diagnostic::error(Code::BadValue, format!("unknown value `{found}`"))
             .suggest(found, names.iter().copied())
     };
     let origin = reader.origin(value);
-    reader.sink.push(
-        diagnostic
-            .at(origin)
-            .with_note(format!("expected one of {}", quoted(&names))),
-    );
+    reader
+        .sink
+        .push(diagnostic.at(origin).with_note(format!("expected one of {}", quoted(&names))));
     None
 }
 
@@ -74,10 +63,7 @@ pub fn choice<T: Copy>(
 /// # Errors
 /// The known names in backticks.
 pub fn parse_choice<T: Copy>(text: &str, known: &[(&'static str, T)]) -> Result<T, String> {
-    let found = known
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, choice)| *choice);
+    let found = known.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
     found.ok_or_else(|| quoted(&known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
 }
 
@@ -205,12 +191,8 @@ macro_rules! parsed_leaf {
     };
 }
 
-parsed_leaf!(ByteSize, "a size such as \"64M\"", |n| u64::try_from(n)
-    .ok()
-    .map(ByteSize));
-parsed_leaf!(Millis, "a time such as \"10s\"", |n| Self::parse(
-    &n.to_string()
-));
+parsed_leaf!(ByteSize, "a size such as \"64M\"", |n| u64::try_from(n).ok().map(ByteSize));
+parsed_leaf!(Millis, "a time such as \"10s\"", |n| Self::parse(&n.to_string()));
 parsed_leaf!(Mode, "permission bits in octal such as \"0755\"", |_n| None);
 
 #[cfg(test)]

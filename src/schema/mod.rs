@@ -10,7 +10,7 @@ mod reader;
 
 pub use field::{Field, Shown};
 pub use leaf::{Leaf, choice, parse_choice, toml_string};
-pub use reader::{Reader, Value, parse};
+pub use reader::{Reader, Value, has_time, parse};
 
 pub(crate) use leaf::choice_leaf;
 

@@ -20,6 +20,15 @@ pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<De
     table
 }
 
+/// Says whether a table has a date or time in it, however deep: no key of a profile takes one.
+pub fn has_time(table: &DeTable<'_>) -> bool {
+    table.iter().any(|(_, value)| match value.get_ref() {
+        DeValue::Datetime(_) => true,
+        DeValue::Table(inner) => has_time(inner),
+        _ => false,
+    })
+}
+
 /// Reads one table.
 #[derive(Debug)]
 pub struct Reader<'a, 's> {
@@ -33,12 +42,7 @@ pub struct Reader<'a, 's> {
 impl<'a, 's> Reader<'a, 's> {
     /// Returns a reader of a table of the given text.
     pub fn new(table: &'a DeTable<'a>, source: SourceId, sink: &'s mut Sink) -> Self {
-        Self {
-            table,
-            taken: Vec::new(),
-            source,
-            sink,
-        }
+        Self { table, taken: Vec::new(), source, sink }
     }
 
     /// Returns the place of a value.
@@ -54,10 +58,7 @@ impl<'a, 's> Reader<'a, 's> {
     /// Returns the value at a key and marks the key as known.
     pub fn take(&mut self, key: &'static str) -> Option<&'a Value<'a>> {
         self.taken.push(key);
-        self.table
-            .iter()
-            .find(|(found, _)| found.get_ref() == key)
-            .map(|(_, value)| value)
+        self.table.iter().find(|(found, _)| found.get_ref() == key).map(|(_, value)| value)
     }
 
     /// Reads the field at a key, if it is there.
@@ -94,21 +95,13 @@ impl<'a, 's> Reader<'a, 's> {
 
     /// Tells every key that was not taken.
     pub fn finish(&mut self, section: &str, keys: &[Key], reserved: Reserved) {
-        let known: Vec<&str> = keys
-            .iter()
-            .map(|key| key.name)
-            .chain(self.taken.clone())
-            .collect();
+        let known: Vec<&str> = keys.iter().map(|key| key.name).chain(self.taken.clone()).collect();
         let mut unknown: Vec<_> = self.table.iter().map(|(key, _)| key).collect();
         unknown.retain(|key| !self.taken.iter().any(|taken| key.get_ref() == taken));
         unknown.sort_by_key(|key| key.span().start);
         for key in unknown {
             let name = key.get_ref().as_ref();
-            let place = if section.is_empty() {
-                String::new()
-            } else {
-                format!(" in [{section}]")
-            };
+            let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
             if reserved.0.contains(&name) {
                 self.sink.push(
                     Diagnostic::error(
@@ -157,11 +150,7 @@ impl<'a, 's> Reader<'a, 's> {
 
 /// Returns names in backticks with commas.
 pub(super) fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn article(kind: &str) -> String {

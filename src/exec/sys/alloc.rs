@@ -47,14 +47,8 @@ impl Bump {
     /// Returns an allocator that has not asked for memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        let piece = Piece {
-            next: ptr::null_mut(),
-            end: 0,
-        };
-        Self {
-            is_locked: AtomicBool::new(false),
-            piece: UnsafeCell::new(piece),
-        }
+        let piece = Piece { next: ptr::null_mut(), end: 0 };
+        Self { is_locked: AtomicBool::new(false), piece: UnsafeCell::new(piece) }
     }
 
     /// Runs `work` on the piece while no other thread can.
@@ -106,9 +100,7 @@ impl Piece {
             return None;
         }
         let start = self.next.addr().checked_next_multiple_of(layout.align())?;
-        let end = start
-            .checked_add(layout.size())
-            .filter(|end| *end <= self.end)?;
+        let end = start.checked_add(layout.size()).filter(|end| *end <= self.end)?;
         let block = self.next.with_addr(start);
         self.next = self.next.with_addr(end);
         Some(block)
@@ -227,16 +219,9 @@ mod tests {
     fn threads_get_different_blocks() {
         let bump = Bump::new();
         let mut all: Vec<usize> = std::thread::scope(|scope| {
-            let work = || {
-                (0..1000)
-                    .map(|_| take(&bump, layout(16, 16)).addr())
-                    .collect::<Vec<_>>()
-            };
+            let work = || (0..1000).map(|_| take(&bump, layout(16, 16)).addr()).collect::<Vec<_>>();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         all.sort_unstable();
         all.dedup();

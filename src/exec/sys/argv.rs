@@ -71,23 +71,15 @@ impl Area {
         let top = auxiliary(libc::AT_EXECFN)?;
         let random = auxiliary(libc::AT_RANDOM)?; // lies above the vectors and below the strings
         let word = size_of::<usize>();
-        let back = argc
-            .checked_add(2)
-            .and_then(|words| words.checked_mul(word));
-        let first = back
-            .and_then(|back| envp.addr().checked_sub(back))
-            .ok_or(Errno::OPNOTSUPP)?;
+        let back = argc.checked_add(2).and_then(|words| words.checked_mul(word));
+        let first = back.and_then(|back| envp.addr().checked_sub(back)).ok_or(Errno::OPNOTSUPP)?;
         if argc > ENTRIES_MAX
             || !envp.is_aligned()
             || !(bottom < first && envp.addr() < random && random < top)
         {
             return Err(Errno::OPNOTSUPP);
         }
-        let mut area = Self {
-            envp,
-            argc,
-            envc: 0,
-        };
+        let mut area = Self { envp, argc, envc: 0 };
         let argv = area.argv();
         // The words before and behind argv: its length and its final NULL.
         if area.word(argv.wrapping_sub(1)).addr() != argc
@@ -126,11 +118,7 @@ impl Area {
     /// Refuses a string that does not lie in the string area.
     fn check_string(&self, slot: *mut *mut c_char, low: usize, high: usize) -> Result<()> {
         let start = self.word(slot).addr();
-        if low < start && start < high {
-            Ok(())
-        } else {
-            Err(Errno::OPNOTSUPP)
-        }
+        if low < start && start < high { Ok(()) } else { Err(Errno::OPNOTSUPP) }
     }
 
     /// Zeroes the string behind one slot, except for `keep` at its start if that fits, and returns its length.

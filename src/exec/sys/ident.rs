@@ -55,21 +55,13 @@ pub(crate) fn setresuid(uid: u32) -> Result<()> {
 /// Returns real, effective and saved user; getresuid(2), any kernel.
 pub(crate) fn resuid() -> Result<(u32, u32, u32)> {
     let ids = nix::unistd::getresuid().map_err(from_nix)?;
-    Ok((
-        ids.real.as_raw(),
-        ids.effective.as_raw(),
-        ids.saved.as_raw(),
-    ))
+    Ok((ids.real.as_raw(), ids.effective.as_raw(), ids.saved.as_raw()))
 }
 
 /// Returns real, effective and saved group; getresgid(2), any kernel.
 pub(crate) fn resgid() -> Result<(u32, u32, u32)> {
     let ids = nix::unistd::getresgid().map_err(from_nix)?;
-    Ok((
-        ids.real.as_raw(),
-        ids.effective.as_raw(),
-        ids.saved.as_raw(),
-    ))
+    Ok((ids.real.as_raw(), ids.effective.as_raw(), ids.saved.as_raw()))
 }
 
 /// Returns whether the supplementary groups are exactly these, in any order; getgroups(2), any kernel.
@@ -148,25 +140,14 @@ pub(crate) fn set_parent_death_signal(signal: i32) -> Result<()> {
     rustix::process::set_parent_process_death_signal(signal)
 }
 
-/// Returns the signal sent when the parent ends, 0 for none; prctl(2) `PR_GET_PDEATHSIG`, since Linux 2.3.15.
-pub(crate) fn parent_death_signal() -> Result<i32> {
-    let signal = rustix::process::parent_process_death_signal()?;
-    Ok(signal.map_or(0, Signal::as_raw))
-}
-
 /// Joins a new, empty, anonymous session keyring; keyctl(2) `KEYCTL_JOIN_SESSION_KEYRING`, since Linux 2.6.10.
 ///
 /// Raw because neither rustix nor nix has keyctl. ENOSYS means a kernel without key management.
 pub(crate) fn join_session_keyring() -> Result<()> {
     let anonymous = std::ptr::null::<libc::c_char>();
     // SAFETY: a NULL name asks for an anonymous keyring; the kernel reads no memory of ours.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            libc::KEYCTL_JOIN_SESSION_KEYRING,
-            anonymous,
-        )
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, anonymous) };
     check(answer).map(|_| ())
 }
 
@@ -226,11 +207,8 @@ mod tests {
 
     #[test]
     fn groups_compare_in_any_order() {
-        let mut own: Vec<u32> = rustix::process::getgroups()
-            .unwrap()
-            .iter()
-            .map(|gid| gid.as_raw())
-            .collect();
+        let mut own: Vec<u32> =
+            rustix::process::getgroups().unwrap().iter().map(|gid| gid.as_raw()).collect();
         own.reverse();
         assert_eq!(groups_equal(&own), Ok(true));
         own.push(4_000_000);
@@ -255,9 +233,9 @@ mod tests {
     #[test]
     fn the_death_signal_is_kept_per_thread() {
         set_parent_death_signal(libc::SIGTERM).unwrap();
-        assert_eq!(parent_death_signal(), Ok(libc::SIGTERM));
+        assert_eq!(rustix::process::parent_process_death_signal(), Ok(Some(Signal::TERM)));
         set_parent_death_signal(0).unwrap();
-        assert_eq!(parent_death_signal(), Ok(0));
+        assert_eq!(rustix::process::parent_process_death_signal(), Ok(None));
         assert_eq!(set_parent_death_signal(40), Err(Errno::INVAL));
     }
 

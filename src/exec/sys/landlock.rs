@@ -49,12 +49,7 @@ pub(crate) fn abi() -> Result<u32> {
     let none = std::ptr::null::<RulesetAttr>();
     // SAFETY: with the version flag the attribute must be NULL and is not read.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            none,
-            0_usize,
-            CREATE_RULESET_VERSION,
-        )
+        libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, CREATE_RULESET_VERSION)
     };
     u32::try_from(check(answer)?).map_err(|_too_wide| Errno::OVERFLOW)
 }
@@ -77,19 +72,10 @@ pub(crate) fn create_ruleset(fs: u64, net: u64, scoped: u64, abi_size: usize) ->
     if is_cut {
         return Err(Errno::INVAL);
     }
-    let attr = RulesetAttr {
-        handled_access_fs: fs,
-        handled_access_net: net,
-        scoped,
-    };
+    let attr = RulesetAttr { handled_access_fs: fs, handled_access_net: net, scoped };
     // SAFETY: `attr` is this frame's, outlives the call, and is at least `abi_size` bytes long, as checked above.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            &raw const attr,
-            abi_size,
-            0_u32,
-        )
+        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, abi_size, 0_u32)
     };
     let fd = i32::try_from(check(answer)?).map_err(|_too_wide| Errno::BADF)?;
     // SAFETY: the kernel has just made this descriptor for us and nobody else knows its number.
@@ -102,19 +88,13 @@ pub(crate) fn add_path_rule(
     parent_fd: BorrowedFd<'_>,
     access: u64,
 ) -> Result<()> {
-    let attr = PathBeneathAttr {
-        allowed_access: access,
-        parent_fd: parent_fd.as_raw_fd(),
-    };
+    let attr = PathBeneathAttr { allowed_access: access, parent_fd: parent_fd.as_raw_fd() };
     add_rule(ruleset, RULE_PATH_BENEATH, &raw const attr)
 }
 
 /// Allows access to a TCP port; `landlock_add_rule(2)`, since Linux 6.7 (ABI 4).
 pub(crate) fn add_port_rule(ruleset: BorrowedFd<'_>, port: u64, access: u64) -> Result<()> {
-    let attr = NetPortAttr {
-        allowed_access: access,
-        port,
-    };
+    let attr = NetPortAttr { allowed_access: access, port };
     add_rule(ruleset, RULE_NET_PORT, &raw const attr)
 }
 
@@ -123,13 +103,7 @@ fn add_rule<T>(ruleset: BorrowedFd<'_>, rule_type: u32, attr: *const T) -> Resul
     // SAFETY: both callers pass a structure of their own frame with the layout `rule_type` asks for; the kernel only
     // reads it, and the ruleset is borrowed for the call.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_add_rule,
-            ruleset.as_raw_fd(),
-            rule_type,
-            attr,
-            0_u32,
-        )
+        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), rule_type, attr, 0_u32)
     };
     check(answer).map(|_| ())
 }
@@ -160,14 +134,8 @@ mod tests {
 
     #[test]
     fn fields_that_would_be_cut_off_are_refused() {
-        assert_eq!(
-            create_ruleset(EXECUTE, 1, 0, SIZE_FS).err(),
-            Some(Errno::INVAL)
-        );
-        assert_eq!(
-            create_ruleset(EXECUTE, 0, 1, SIZE_NET).err(),
-            Some(Errno::INVAL)
-        );
+        assert_eq!(create_ruleset(EXECUTE, 1, 0, SIZE_FS).err(), Some(Errno::INVAL));
+        assert_eq!(create_ruleset(EXECUTE, 0, 1, SIZE_NET).err(), Some(Errno::INVAL));
         assert_eq!(create_ruleset(EXECUTE, 0, 0, 12).err(), Some(Errno::INVAL));
     }
 

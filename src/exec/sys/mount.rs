@@ -5,7 +5,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
+use rustix::fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Stat, Uid};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
 };
@@ -34,20 +34,8 @@ impl MountAttr {
     pub(crate) const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
     /// Device nodes cannot be opened.
     pub(crate) const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
-    /// Programs cannot be executed.
-    pub(crate) const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
     /// All bits of the access-time choice; a change must clear them.
     pub(crate) const ATIME_MASK: u64 = libc::MOUNT_ATTR__ATIME;
-    /// Access times follow modification; the value is zero, so clear [`MountAttr::ATIME_MASK`] with it.
-    pub(crate) const RELATIME: u64 = libc::MOUNT_ATTR_RELATIME;
-    /// Access times are not updated.
-    pub(crate) const NOATIME: u64 = libc::MOUNT_ATTR_NOATIME;
-    /// Access times are always updated.
-    pub(crate) const STRICTATIME: u64 = libc::MOUNT_ATTR_STRICTATIME;
-    /// Access times of directories are not updated.
-    pub(crate) const NODIRATIME: u64 = libc::MOUNT_ATTR_NODIRATIME;
-    /// Symbolic links are not followed; since Linux 5.14.
-    pub(crate) const NOSYMFOLLOW: u64 = libc::MOUNT_ATTR_NOSYMFOLLOW;
     /// Mount events go neither in nor out.
     pub(crate) const PRIVATE: u64 = libc::MS_PRIVATE;
     /// Mount events come in but do not go out.
@@ -122,11 +110,7 @@ fn setattr(
     recursive: bool,
     attr: &MountAttr,
 ) -> Result<()> {
-    let flags = if recursive {
-        flags | libc::AT_RECURSIVE
-    } else {
-        flags
-    };
+    let flags = if recursive { flags | libc::AT_RECURSIVE } else { flags };
     let attr = libc::mount_attr {
         attr_set: attr.set,
         attr_clr: attr.clear,
@@ -156,13 +140,7 @@ pub(crate) fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()>
 
 /// Attaches the mount `from` on a path whose last part is not followed; `move_mount(2)`, since Linux 5.2.
 pub(crate) fn move_mount_onto_path(from: BorrowedFd<'_>, path: &CStr) -> Result<()> {
-    rustix::mount::move_mount(
-        from,
-        c"",
-        CWD,
-        path,
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-    )
+    rustix::mount::move_mount(from, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 /// Begins a new file system of a type; fsopen(2), since Linux 5.2.
@@ -173,11 +151,6 @@ pub(crate) fn fsopen(fstype: &CStr) -> Result<OwnedFd> {
 /// Sets a string option of a new file system; fsconfig(2), since Linux 5.2.
 pub(crate) fn fsconfig_string(fs: BorrowedFd<'_>, key: &CStr, value: &CStr) -> Result<()> {
     rustix::mount::fsconfig_set_string(fs, key, value)
-}
-
-/// Sets an option without a value; fsconfig(2), since Linux 5.2.
-pub(crate) fn fsconfig_flag(fs: BorrowedFd<'_>, key: &CStr) -> Result<()> {
-    rustix::mount::fsconfig_set_flag(fs, key)
 }
 
 /// Creates the superblock from the options set; fsconfig(2), since Linux 5.2.
@@ -224,12 +197,6 @@ pub(crate) fn mkdirat(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()>
     rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(mode))
 }
 
-/// Makes a node whose type is in `mode` (`S_IFREG`, `S_IFCHR`, …); mknodat(2), any kernel; the umask applies.
-pub(crate) fn mknodat(dir: BorrowedFd<'_>, name: &CStr, mode: u32, rdev: u64) -> Result<()> {
-    let kind = FileType::from_raw_mode(mode);
-    rustix::fs::mknodat(dir, name, kind, Mode::from_raw_mode(mode), rdev)
-}
-
 /// Makes a symbolic link `name` that holds `target`; symlinkat(2), any kernel.
 pub(crate) fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     rustix::fs::symlinkat(target, dir, name)
@@ -247,11 +214,7 @@ pub(crate) fn readlinkat_into(
 ) -> Result<usize> {
     let capacity = buffer.len();
     let length = rustix::fs::readlinkat_raw(dir, name, buffer)?;
-    if length >= capacity {
-        Err(Errno::NAMETOOLONG)
-    } else {
-        Ok(length)
-    }
+    if length >= capacity { Err(Errno::NAMETOOLONG) } else { Ok(length) }
 }
 
 /// Creates a file that must not exist and opens it for writing; openat(2), any kernel; the umask applies.
@@ -281,11 +244,6 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Sets the permission bits of an open file; fchmod(2), any kernel; EBADF for an `O_PATH` descriptor.
-pub(crate) fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))
 }
 
 /// Sets owner and group of an open file; fchown(2), any kernel; `u32::MAX` is refused with EINVAL.
@@ -322,18 +280,8 @@ pub(crate) fn fstat_identity(fd: BorrowedFd<'_>) -> Result<Identity> {
     rustix::fs::fstat(fd).map(|stat| identity(&stat))
 }
 
-/// Returns which file a path names, not following a link at its end; fstatat(2), any kernel.
-pub(crate) fn statat_nofollow(dir: BorrowedFd<'_>, path: &CStr) -> Result<Identity> {
-    rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| identity(&stat))
-}
-
 fn identity(stat: &Stat) -> Identity {
-    Identity {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-        mode: stat.st_mode,
-        rdev: stat.st_rdev,
-    }
+    Identity { dev: stat.st_dev, ino: stat.st_ino, mode: stat.st_mode, rdev: stat.st_rdev }
 }
 
 /// Returns whether a path can be found, following links; faccessat(2) `F_OK`, any kernel.
@@ -377,18 +325,22 @@ mod tests {
         }
     }
 
+    fn lstat(dir: BorrowedFd<'_>, name: &CStr) -> Result<Identity> {
+        rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| identity(&stat))
+    }
+
     #[test]
     fn a_file_is_created_once_and_keeps_what_was_written() {
         let scratch = Scratch::new("create");
         let dir = scratch.1.as_fd();
         let file = create_file(dir, c"f", 0o600).unwrap();
         write_all(file.as_fd(), b"text").unwrap();
-        fchmod(file.as_fd(), 0o640).unwrap();
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o640)).unwrap();
         assert_eq!(create_file(dir, c"f", 0o600).err(), Some(Errno::EXIST));
         assert_eq!(std::fs::read(scratch.0.join("f")).unwrap(), b"text");
         let found = fstat_identity(file.as_fd()).unwrap();
         assert_eq!(found.mode, libc::S_IFREG | 0o640);
-        assert_eq!(statat_nofollow(dir, c"f"), Ok(found));
+        assert_eq!(lstat(dir, c"f"), Ok(found));
     }
 
     #[test]
@@ -399,14 +351,8 @@ mod tests {
         let mut buffer = [0; 5];
         assert_eq!(readlinkat_into(dir, c"l", &mut buffer), Ok(4));
         assert_eq!(&buffer, b"/etc\0");
-        assert_eq!(
-            readlinkat_into(dir, c"l", &mut [0; 4]),
-            Err(Errno::NAMETOOLONG)
-        );
-        assert_eq!(
-            statat_nofollow(dir, c"l").unwrap().mode & libc::S_IFMT,
-            libc::S_IFLNK
-        );
+        assert_eq!(readlinkat_into(dir, c"l", &mut [0; 4]), Err(Errno::NAMETOOLONG));
+        assert_eq!(lstat(dir, c"l").unwrap().mode & libc::S_IFMT, libc::S_IFLNK);
         let refused = openat2(dir, c"l", OFlags::PATH, 0, ResolveFlags::NO_SYMLINKS);
         assert_eq!(refused.err(), Some(Errno::LOOP));
     }
@@ -414,11 +360,7 @@ mod tests {
     #[test]
     fn openat2_gives_a_descriptor_that_exec_closes() {
         let fd = openat2(CWD, c"/dev/null", OFlags::PATH, 0, ResolveFlags::empty()).unwrap();
-        assert!(
-            rustix::io::fcntl_getfd(&fd)
-                .unwrap()
-                .contains(rustix::io::FdFlags::CLOEXEC)
-        );
+        assert!(rustix::io::fcntl_getfd(&fd).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
     }
 
     #[test]
@@ -426,8 +368,8 @@ mod tests {
         let scratch = Scratch::new("node");
         let dir = scratch.1.as_fd();
         mkdirat(dir, c"d", 0o700).unwrap();
-        mknodat(dir, c"n", libc::S_IFREG | 0o600, 0).unwrap();
-        let kind = |name| statat_nofollow(dir, name).unwrap().mode & libc::S_IFMT;
+        create_file(dir, c"n", 0o600).unwrap();
+        let kind = |name| lstat(dir, name).unwrap().mode & libc::S_IFMT;
         assert_eq!((kind(c"d"), kind(c"n")), (libc::S_IFDIR, libc::S_IFREG));
     }
 
@@ -453,15 +395,9 @@ mod tests {
     #[test]
     fn mount_attributes_need_a_mount_or_privilege() {
         let scratch = Scratch::new("attr");
-        let attr = MountAttr {
-            set: MountAttr::RDONLY,
-            ..MountAttr::default()
-        };
+        let attr = MountAttr { set: MountAttr::RDONLY, ..MountAttr::default() };
         // A plain directory is no mount point: EINVAL as root, EPERM otherwise.
         let refused = mount_setattr(scratch.1.as_fd(), true, &attr);
-        assert!(
-            matches!(refused, Err(Errno::INVAL | Errno::PERM)),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(Errno::INVAL | Errno::PERM)), "{refused:?}");
     }
 }

@@ -6,27 +6,12 @@ use super::{Errno, Result};
 ///
 /// errno(3): libc's `syscall` stores the code in this thread's errno, which nothing has touched since.
 pub(super) fn check(value: libc::c_long) -> Result<libc::c_long> {
-    if value < 0 {
-        Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw()))
-    } else {
-        Ok(value)
-    }
+    if value < 0 { Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())) } else { Ok(value) }
 }
 
 /// Returns the nix error as ours; both hold the kernel's number.
 pub(super) fn from_nix(error: nix::errno::Errno) -> Errno {
     Errno::from_raw_os_error(error as i32)
-}
-
-/// Makes a prctl(2) call whose arguments are all plain integers.
-///
-/// The caller must pass an operation that reads no pointer; that is why this stays inside the folder.
-pub(super) fn prctl_integers(operation: libc::c_int, value: libc::c_ulong) -> Result<libc::c_int> {
-    const NONE: libc::c_ulong = 0;
-    // SAFETY: no argument is a pointer for the operations this folder passes (PR_GET_SECUREBITS), so the kernel
-    // reads and writes no memory of ours; unused arguments are zero, as prctl(2) asks.
-    let answer = unsafe { libc::prctl(operation, value, NONE, NONE, NONE) };
-    check(libc::c_long::from(answer)).map(|_| answer)
 }
 
 #[cfg(test)]

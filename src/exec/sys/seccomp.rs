@@ -19,26 +19,14 @@ pub(crate) fn install_filter(program: &[libc::sock_filter], flags: u32) -> Resul
     }
     let length = u16::try_from(program.len()).map_err(|_too_long| Errno::INVAL)?;
     // The field is a mutable pointer for historical reasons; the kernel only reads.
-    let program = libc::sock_fprog {
-        len: length,
-        filter: program.as_ptr().cast_mut(),
-    };
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
     // SAFETY: `program` is this frame's and points at the borrowed slice of the length given; both outlive the call,
     // in which the kernel copies them.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            flags,
-            &raw const program,
-        )
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };
     // A positive answer is the id of the thread that TSYNC could not move: nothing was installed.
-    if check(answer)? == 0 {
-        Ok(())
-    } else {
-        Err(Errno::SRCH)
-    }
+    if check(answer)? == 0 { Ok(()) } else { Err(Errno::SRCH) }
 }
 
 #[cfg(test)]
@@ -47,12 +35,7 @@ mod tests {
 
     const fn statement(code: u32, k: u32) -> libc::sock_filter {
         #[expect(clippy::cast_possible_truncation, reason = "BPF codes are 16-bit")]
-        libc::sock_filter {
-            code: code as u16,
-            jt: 0,
-            jf: 0,
-            k,
-        }
+        libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
     }
 
     #[test]
@@ -83,9 +66,6 @@ mod tests {
     fn an_empty_program_and_a_listener_are_refused() {
         let listener = u32::try_from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER).unwrap();
         assert_eq!(install_filter(&[], 0), Err(Errno::INVAL));
-        assert_eq!(
-            install_filter(&[statement(6, 0)], listener),
-            Err(Errno::INVAL)
-        );
+        assert_eq!(install_filter(&[statement(6, 0)], listener), Err(Errno::INVAL));
     }
 }

@@ -25,9 +25,7 @@ impl Cell {
         if words == 0 {
             return Err(Errno::INVAL);
         }
-        let bytes = words
-            .checked_mul(size_of::<AtomicU32>())
-            .ok_or(Errno::OVERFLOW)?;
+        let bytes = words.checked_mul(size_of::<AtomicU32>()).ok_or(Errno::OVERFLOW)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a NULL address lets the kernel choose free pages, so nothing that exists is mapped over.
         let address = unsafe {

@@ -53,15 +53,6 @@ struct RawAction {
     mask: u64,
 }
 
-/// Returns the bit of one signal in a mask; 0 for a number that is no signal.
-pub(crate) const fn bit(signal: i32) -> u64 {
-    if signal < 1 || signal > LAST_SIGNAL {
-        0
-    } else {
-        1 << (signal - 1)
-    }
-}
-
 /// Blocks every signal that can be blocked; `rt_sigprocmask(2)`, since Linux 2.2.
 pub(crate) fn block_all() -> Result<OldMask> {
     set_mask(ALL).map(OldMask)
@@ -111,47 +102,14 @@ pub(crate) fn reset_dispositions() -> Result<()> {
 }
 
 fn set_default(signal: i32) -> Result<()> {
-    let action = RawAction {
-        handler: libc::SIG_DFL,
-        flags: 0,
-        restorer: 0,
-        mask: 0,
-    };
+    let action = RawAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     let old = std::ptr::null_mut::<RawAction>();
     // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; SIG_DFL names no function, and
     // a NULL `old` is not written.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigaction,
-            signal,
-            &raw const action,
-            old,
-            MASK_BYTES,
-        )
+        libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, old, MASK_BYTES)
     };
     check(answer).map(|_| ())
-}
-
-/// Returns whether a signal is ignored; `rt_sigaction(2)`, since Linux 2.2.
-pub(crate) fn is_ignored(signal: i32) -> Result<bool> {
-    let mut action = RawAction {
-        handler: 0,
-        flags: 0,
-        restorer: 0,
-        mask: 0,
-    };
-    let new = std::ptr::null::<RawAction>();
-    // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; a NULL `new` changes nothing.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigaction,
-            signal,
-            new,
-            &raw mut action,
-            MASK_BYTES,
-        )
-    };
-    check(answer).map(|_| action.handler == libc::SIG_IGN)
 }
 
 /// Takes the next pending signal of any kind, which must be blocked; `rt_sigtimedwait(2)`, since Linux 2.2.
@@ -160,54 +118,28 @@ pub(crate) fn is_ignored(signal: i32) -> Result<bool> {
 ///
 /// EAGAIN when the time is over; EINTR after a stop and continue (the caller knows how much time is left).
 pub(crate) fn wait_signal(timeout: Option<Duration>) -> Result<SigInfo> {
-    let mut info = RawInfo {
-        signo: 0,
-        errno: 0,
-        code: 0,
-        padding: 0,
-        pid: 0,
-        rest: [0; 27],
-    };
+    let mut info = RawInfo { signo: 0, errno: 0, code: 0, padding: 0, pid: 0, rest: [0; 27] };
     let limit = timeout.map(|time| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         [seconds, i64::from(time.subsec_nanos())] // struct __kernel_timespec
     });
-    let limit = limit
-        .as_ref()
-        .map_or(std::ptr::null(), |pair| pair.as_ptr());
+    let limit = limit.as_ref().map_or(std::ptr::null(), |pair| pair.as_ptr());
     let all = ALL;
     // SAFETY: `all`, `info` and the time behind `limit` are this frame's and outlive the call; `info` has the 128
     // bytes of siginfo_t, and a NULL time means without end.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigtimedwait,
-            &raw const all,
-            &raw mut info,
-            limit,
-            MASK_BYTES,
-        )
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, &raw mut info, limit, MASK_BYTES)
     };
     check(answer)?;
-    Ok(SigInfo {
-        signo: info.signo,
-        code: info.code,
-        pid: info.pid,
-    })
+    Ok(SigInfo { signo: info.signo, code: info.code, pid: info.pid })
 }
 
 /// Makes a non-blocking descriptor that reads the signals of a mask, to be blocked first; signalfd4(2), since 2.6.27.
 pub(crate) fn signalfd(mask: u64) -> Result<OwnedFd> {
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: `mask` is this frame's, outlives the call and has the size passed; -1 asks for a new descriptor.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_signalfd4,
-            -1_i32,
-            &raw const mask,
-            MASK_BYTES,
-            flags,
-        )
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_signalfd4, -1_i32, &raw const mask, MASK_BYTES, flags) };
     let fd = i32::try_from(check(answer)?).map_err(|_too_wide| Errno::BADF)?;
     // SAFETY: the kernel has just made this descriptor for us and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -243,22 +175,33 @@ pub(crate) fn read_signal(signalfd: BorrowedFd<'_>) -> Result<Option<SigInfo>> {
     }
 }
 
-/// Sends a signal to this very thread; tgkill(2), since Linux 2.5.75.
-///
-/// Raw because libc's raise may use a thread id remembered from before a raw clone.
-pub(crate) fn raise(signal: i32) -> Result<()> {
-    let process = rustix::process::getpid().as_raw_nonzero().get();
-    let thread = rustix::thread::gettid().as_raw_nonzero().get();
-    // SAFETY: all arguments are integers; the kernel touches no memory of ours.
-    check(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) }).map(|_| ())
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
 
     use super::super::spawn::tests::run_in_child;
     use super::*;
+
+    /// Returns whether a signal is ignored; `rt_sigaction(2)`, since Linux 2.2.
+    fn is_ignored(signal: i32) -> Result<bool> {
+        let mut action = RawAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+        let new = std::ptr::null::<RawAction>();
+        // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; a NULL `new` changes nothing.
+        let answer = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut action, MASK_BYTES)
+        };
+        check(answer).map(|_| action.handler == libc::SIG_IGN)
+    }
+
+    /// Sends a signal to this very thread; tgkill(2), since Linux 2.5.75.
+    ///
+    /// Raw because libc's raise may use a thread id remembered from before a raw clone.
+    fn raise(signal: i32) -> Result<()> {
+        let process = rustix::process::getpid().as_raw_nonzero().get();
+        let thread = rustix::thread::gettid().as_raw_nonzero().get();
+        // SAFETY: all arguments are integers; the kernel touches no memory of ours.
+        check(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) }).map(|_| ())
+    }
 
     #[test]
     fn the_structures_have_the_lengths_of_the_kernel() {
@@ -282,11 +225,7 @@ mod tests {
                     _ => return signal,
                 }
             }
-            if wait_signal(Some(Duration::ZERO)) == Err(Errno::AGAIN) {
-                0
-            } else {
-                102
-            }
+            if wait_signal(Some(Duration::ZERO)) == Err(Errno::AGAIN) { 0 } else { 102 }
         });
         assert_eq!(code, 0);
     }
@@ -302,11 +241,7 @@ mod tests {
             }
             let own = rustix::process::getpid().as_raw_nonzero().get();
             match read_signal(fd.as_fd()) {
-                Ok(Some(SigInfo {
-                    signo: 64,
-                    code: libc::SI_TKILL,
-                    pid,
-                })) if pid == own => 0,
+                Ok(Some(SigInfo { signo: 64, code: libc::SI_TKILL, pid })) if pid == own => 0,
                 _ => 3,
             }
         });
@@ -331,18 +266,13 @@ mod tests {
     #[test]
     fn the_old_mask_comes_back() {
         std::thread::spawn(|| {
-            let before = set_mask(bit(10)).unwrap();
+            let before = set_mask(1 << 9).unwrap();
             let old = block_all().unwrap();
-            assert_eq!(old, OldMask(bit(10)));
+            assert_eq!(old, OldMask(1 << 9));
             restore(old).unwrap();
-            assert_eq!(set_mask(before), Ok(bit(10)));
+            assert_eq!(set_mask(before), Ok(1 << 9));
         })
         .join()
         .unwrap();
-    }
-
-    #[test]
-    fn numbers_outside_have_no_bit() {
-        assert_eq!((bit(0), bit(1), bit(64), bit(65)), (0, 1, 1 << 63, 0));
     }
 }

@@ -93,25 +93,6 @@ impl PointerArray {
         self.strings.len()
     }
 
-    /// Returns the bytes the kernel counts against the limit of execve(2): strings, their NULs, and pointers.
-    pub(crate) fn bytes_total(&self) -> usize {
-        let text: usize = self
-            .strings
-            .iter()
-            .map(|string| string.as_bytes_with_nul().len())
-            .sum();
-        text.saturating_add(
-            self.pointers
-                .len()
-                .saturating_mul(size_of::<*const c_char>()),
-        )
-    }
-
-    /// Returns the strings.
-    pub(crate) fn strings(&self) -> &[CString] {
-        &self.strings
-    }
-
     fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
     }
@@ -120,9 +101,7 @@ impl PointerArray {
 impl std::fmt::Debug for PointerArray {
     /// Writes counts only: the environment may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PointerArray")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("PointerArray").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -219,14 +198,7 @@ unsafe fn clone_legacy(flags: u64) -> Result<Forked> {
     // SAFETY: `pidfd` is this frame's and lives until the call returns; stack 0 means a copy of ours, and the flags
     // share no memory with the child.
     let pid = check(unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            word,
-            0_usize,
-            &raw mut pidfd,
-            0_usize,
-            0_usize,
-        )
+        libc::syscall(libc::SYS_clone, word, 0_usize, &raw mut pidfd, 0_usize, 0_usize)
     })?;
     forked(pid, pidfd)
 }
@@ -258,14 +230,7 @@ pub(crate) fn fork_in_child() -> Result<Option<i32>> {
     // SAFETY: no pointer is passed, stack 0 means a copy of ours, and no other thread exists whose lock the copy
     // could inherit.
     let pid = check(unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            SIGNAL_CHILD,
-            0_usize,
-            0_usize,
-            0_usize,
-            0_usize,
-        )
+        libc::syscall(libc::SYS_clone, SIGNAL_CHILD, 0_usize, 0_usize, 0_usize, 0_usize)
     })?;
     Ok(i32::try_from(pid).ok().filter(|pid| *pid != 0))
 }
@@ -280,14 +245,8 @@ pub(crate) fn exit_now(code: i32) -> ! {
 pub(crate) fn execve(path: &CStr, argv: &PointerArray, envp: &PointerArray) -> Errno {
     // SAFETY: `path` is borrowed and NUL-terminated; both arrays are owned by borrowed `PointerArray`s that keep
     // their strings alive and end in NULL; the kernel copies all of it before it drops this memory.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_execve,
-            path.as_ptr(),
-            argv.as_ptr(),
-            envp.as_ptr(),
-        )
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     check(answer).err().unwrap_or(Errno::NOEXEC) // execve never answers success
 }
 
@@ -299,11 +258,6 @@ pub(crate) fn wait_pid(pid: i32, nohang: bool) -> Result<Option<(i32, WaitStatus
     retry_wait(|| rustix::process::waitpid(Pid::from_raw(pid), wait_options(nohang)))
 }
 
-/// Waits for any child; waitpid(2) with -1, any kernel; with `nohang`, `None` means that all still run.
-pub(crate) fn wait_any(nohang: bool) -> Result<Option<(i32, WaitStatus)>> {
-    retry_wait(|| rustix::process::wait(wait_options(nohang)))
-}
-
 /// Waits for the process behind a pidfd, which must be our child; waitid(2) `P_PIDFD`, since Linux 5.4.
 pub(crate) fn wait_pidfd(pidfd: BorrowedFd<'_>) -> Result<WaitStatus> {
     loop {
@@ -312,10 +266,7 @@ pub(crate) fn wait_pidfd(pidfd: BorrowedFd<'_>) -> Result<WaitStatus> {
                 if let Some(code) = status.exit_status() {
                     return Ok(WaitStatus::Exited(code));
                 }
-                return status
-                    .terminating_signal()
-                    .map(WaitStatus::Signaled)
-                    .ok_or(Errno::INVAL);
+                return status.terminating_signal().map(WaitStatus::Signaled).ok_or(Errno::INVAL);
             }
             Ok(None) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
@@ -324,11 +275,7 @@ pub(crate) fn wait_pidfd(pidfd: BorrowedFd<'_>) -> Result<WaitStatus> {
 }
 
 fn wait_options(nohang: bool) -> WaitOptions {
-    if nohang {
-        WaitOptions::NOHANG
-    } else {
-        WaitOptions::empty()
-    }
+    if nohang { WaitOptions::NOHANG } else { WaitOptions::empty() }
 }
 
 fn retry_wait(
@@ -354,13 +301,7 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()
     let info = ptr::null::<libc::siginfo_t>();
     // SAFETY: the pidfd is borrowed for the call; a NULL info makes the kernel fill in what kill(2) would.
     let answer = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            info,
-            0_u32,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0_u32)
     };
     check(answer).map(|_| ())
 }
@@ -420,16 +361,11 @@ pub(super) mod tests {
 
     #[test]
     fn both_clone_calls_give_a_pidfd_to_wait_on() {
-        for clone in [
-            clone_modern as unsafe fn(u64) -> Result<Forked>,
-            clone_legacy,
-        ] {
+        for clone in [clone_modern as unsafe fn(u64) -> Result<Forked>, clone_legacy] {
             let (pidfd, pid) = child(clone, || 7);
             assert!(pid > 0);
             assert!(
-                rustix::io::fcntl_getfd(&pidfd)
-                    .unwrap()
-                    .contains(rustix::io::FdFlags::CLOEXEC)
+                rustix::io::fcntl_getfd(&pidfd).unwrap().contains(rustix::io::FdFlags::CLOEXEC)
             );
             assert_eq!(wait_pidfd(pidfd.as_fd()), Ok(WaitStatus::Exited(7)));
         }
@@ -444,10 +380,7 @@ pub(super) mod tests {
         });
         assert_eq!(wait_pid(pid, true), Ok(None));
         pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).unwrap();
-        assert_eq!(
-            wait_pid(pid, false),
-            Ok(Some((pid, WaitStatus::Signaled(libc::SIGKILL))))
-        );
+        assert_eq!(wait_pid(pid, false), Ok(Some((pid, WaitStatus::Signaled(libc::SIGKILL)))));
         assert_eq!(pidfd_send_signal(pidfd.as_fd(), 0), Err(Errno::SRCH));
     }
 
@@ -470,7 +403,7 @@ pub(super) mod tests {
             }
             match fork_in_child() {
                 Ok(None) => exit_now(5),
-                Ok(Some(pid)) => match wait_any(false) {
+                Ok(Some(pid)) => match wait_pid(pid, false) {
                     Ok(Some((found, WaitStatus::Exited(5)))) if found == pid => 0,
                     _ => 2,
                 },
@@ -490,10 +423,7 @@ pub(super) mod tests {
     fn exec_passes_arguments_and_reports_a_missing_file() {
         let argv = PointerArray::new(vec![c"sh".into(), c"-c".into(), c"exit $X".into()]);
         let envp = PointerArray::new(vec![c"X=9".into()]);
-        assert_eq!(
-            (argv.len(), envp.bytes_total()),
-            (3, 4 + 2 * size_of::<usize>())
-        );
+        assert_eq!((argv.len(), envp.len()), (3, 1));
         assert_eq!(execve(c"/nonexistent/program", &argv, &envp), Errno::NOENT);
         let (pidfd, _pid) = child(clone_unchecked, || {
             execve(c"/bin/sh", &argv, &envp);
@@ -504,11 +434,7 @@ pub(super) mod tests {
 
     #[test]
     fn statuses_survive_the_raw_encoding() {
-        for status in [
-            WaitStatus::Exited(0),
-            WaitStatus::Exited(255),
-            WaitStatus::Signaled(9),
-        ] {
+        for status in [WaitStatus::Exited(0), WaitStatus::Exited(255), WaitStatus::Signaled(9)] {
             assert_eq!(WaitStatus::from_raw(status.to_raw()), status);
         }
         assert_eq!(WaitStatus::from_raw(0x80 | 11), WaitStatus::Signaled(11));
