@@ -1,5 +1,13 @@
 //! Who the command is: users, groups, capabilities, and what root may and may not do.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -166,10 +174,8 @@ fn n5_a_groups_that_are_not_mapped_are_refused_before_anything_is_made() {
 
 #[test]
 fn n4_a_groups_cannot_be_dropped_with_the_own_map() {
-    let ended = Sbx::run(Caller::Ordinary)
-        .command(["sh", "-c", "cat /proc/self/setgroups"])
-        .ended()
-        .fine();
+    let ended =
+        Sbx::run(Caller::Ordinary).command(["sh", "-c", "cat /proc/self/setgroups"]).ended().fine();
     assert_eq!(ended.stdout, "deny\n");
 }
 
@@ -236,7 +242,10 @@ mod root {
         as_root().command(["true"]).ended().refused(125, &["host's root", "allow-root = true"]);
         let ended = as_root().set("user.allow-root=true").command(["id", "-u"]).ended().fine();
         assert_eq!(ended.stdout, "0\n");
-        assert!(ended.stderr.contains("warning") && ended.stderr.contains("host's root"), "{ended:?}");
+        assert!(
+            ended.stderr.contains("warning") && ended.stderr.contains("host's root"),
+            "{ended:?}"
+        );
     }
 
     #[test]
@@ -274,7 +283,8 @@ mod root {
 
     #[test]
     fn n9_i_without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
-        let ended = Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
+        let ended =
+            Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
         ended.refused(125, &["CAP_SYS_ADMIN", "namespaces.user=false", "start sbx as root"]);
     }
 
@@ -310,9 +320,13 @@ mod root {
         for directory in ["etc", "tmp", "proc", "dev", "home/inner", "bin"] {
             fs::create_dir_all(root.join(directory)).expect("made");
         }
-        fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\ninner:x:4242:4243::/home/inner:/bin/x\n")
+        fs::write(
+            root.join("etc/passwd"),
+            "root:x:0:0::/root:/bin/sh\ninner:x:4242:4243::/home/inner:/bin/x\n",
+        )
+        .expect("written");
+        fs::write(root.join("etc/group"), "inner:x:4243:\nclub:x:4244:other,inner\n")
             .expect("written");
-        fs::write(root.join("etc/group"), "inner:x:4243:\nclub:x:4244:other,inner\n").expect("written");
         fs::copy(&tools().probe, root.join("bin/probe")).expect("copied");
         root.to_str().expect("UTF-8").to_owned()
     }
@@ -348,7 +362,8 @@ mod root {
         let work = Work::new(Caller::Root);
         let root = small_root(&work);
         fs::create_dir(format!("{root}/data")).expect("made");
-        fs::set_permissions(format!("{root}/data"), fs::Permissions::from_mode(0o777)).expect("ours");
+        fs::set_permissions(format!("{root}/data"), fs::Permissions::from_mode(0o777))
+            .expect("ours");
         let words = ["/bin/probe", "open", "/data/x", "c"];
         assert_eq!(in_root(&root).command(words).report().answers("open")["/data/x c"], "EROFS");
         let report = in_root(&root).set("root.writable=true").command(words).report();
@@ -359,7 +374,8 @@ mod root {
     #[test]
     fn f1_f_a_root_is_no_relative_path_and_not_the_hosts() {
         for root in ["/", "//", "/usr/.."] {
-            let ended = Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
+            let ended =
+                Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
             ended.refused(125, &["cannot be a root"]);
         }
         let work = Work::new(Caller::Ordinary);
@@ -391,11 +407,16 @@ mod root {
         let passwd = root.join("etc/passwd");
         let text = fs::read_to_string(&passwd).expect("a passwd");
         if !text.contains("inner:") {
-            fs::write(&passwd, format!("{text}inner:x:4242:4242::/tmp:/bin/sh\n")).expect("written");
+            fs::write(&passwd, format!("{text}inner:x:4242:4242::/tmp:/bin/sh\n"))
+                .expect("written");
         }
         let root = root.to_str().expect("UTF-8");
         let ended = in_root(root)
-            .command(["sh", "-c", "id -u; id -un; cat /etc/debian_version; dpkg --version | head -n1"])
+            .command([
+                "sh",
+                "-c",
+                "id -u; id -un; cat /etc/debian_version; dpkg --version | head -n1",
+            ])
             .ended()
             .fine();
         assert!(ended.stdout.starts_with("4242\ninner\n"), "{ended:?}");

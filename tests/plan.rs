@@ -1,5 +1,13 @@
 //! The plan: printed without doing anything, and exactly what a run then does.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
 mod common;
 
 use common::{Caller, Feature, Sbx, Work, as_both, needs};
@@ -12,7 +20,8 @@ fn steps(text: &str) -> Vec<String> {
     let is_step = |line: &&str| {
         let mut words = line.split_whitespace();
         let number = words.next().is_some_and(|word| word.parse::<u32>().is_ok());
-        number && words.next().is_some_and(|w| ["supervisor", "child", "init", "payload"].contains(&w))
+        number
+            && words.next().is_some_and(|w| ["supervisor", "child", "init", "payload"].contains(&w))
     };
     text.lines().filter(is_step).map(|line| line.trim_end().to_owned()).collect()
 }
@@ -60,7 +69,10 @@ as_both! {
                     .command(["true"])
                     .ended()
                     .fine();
-                assert_eq!(steps(&ended.stderr), planned, "{profile}");
+                let done = steps(&ended.stderr);
+                assert_eq!(done.len(), planned.len(), "{profile}: as many steps as planned");
+                let differs = done.iter().zip(&planned).find(|(done, planned)| done != planned);
+                assert_eq!(differs, None, "{profile}");
             }
         }
     }

@@ -1,8 +1,16 @@
 //! What sbx does not start: it names the line and what to write instead, and nothing has run.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
 mod common;
 
-use common::{Caller, Ended, Sbx, Work, as_both, needs, Feature};
+use common::{Caller, Ended, Feature, Sbx, Work, as_both, needs};
 
 /// Runs a profile that is to be refused; the command would leave a file behind.
 fn refused(caller: Caller, text: &str) -> Ended {
@@ -212,7 +220,8 @@ mod root {
         let text = "sbx = 1\n[user]\nname = \"sbx-tset\"\n";
         let profile = work.profile(Caller::Root, "bad.toml", text);
         let ended = Sbx::bare(Caller::Root, "run").profile(&profile).command(["true"]).ended();
-        ended.refused(125, &["bad.toml:3:", "unknown user `sbx-tset`", "/etc/passwd", "`sbx-test`"]);
+        ended
+            .refused(125, &["bad.toml:3:", "unknown user `sbx-tset`", "/etc/passwd", "`sbx-test`"]);
     }
 
     #[test]

@@ -184,7 +184,9 @@ impl Sbx {
         let shown = format!("{:?} {:?}", self.arguments, self.before);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
         let mut stdin = child.stdin.take();
-        if let Some((text, mut pipe)) = self.stdin.as_ref().zip(stdin.take_if(|_| !self.keeps_stdin)) {
+        if let Some((text, mut pipe)) =
+            self.stdin.as_ref().zip(stdin.take_if(|_| !self.keeps_stdin))
+        {
             // A command that does not read its input is no fault of the test.
             let _closed = pipe.write_all(text.as_bytes());
         }
