@@ -1,11 +1,19 @@
 //! Starting, signals, and the end: what becomes of statuses, children and descriptors.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
 mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use common::{Caller, Feature, Sbx, Work, as_both, needs, tools};
+use common::{Caller, Sbx, Work, as_both, tools};
 use rustix::process::Signal;
 
 /// A shell inside.
@@ -110,14 +118,14 @@ as_both! {
         // One argument of more than 128 KiB passes no execve: it comes from the profile.
         let work = Work::new(caller);
         let text = format!("sbx = 1\n[command]\nargv = [\"/usr/bin/true\", \"{long}\"]\n");
-        let profile = work.file("long.toml", &text);
+        let profile = work.profile(caller, "long.toml", &text);
         let ended = Sbx::run(caller).profile(&profile).ended();
         ended.refused(126, &["E2BIG", "stack"]);
     }
 
     fn p2_b_a_bad_profile_gives_125(caller) {
         let work = Work::new(caller);
-        let profile = work.file("bad.toml", "sbx = 1\nnot toml\n");
+        let profile = work.profile(caller, "bad.toml", "sbx = 1\nnot toml\n");
         let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
         ended.refused(125, &["bad.toml:2"]);
         let ended = Sbx::run(caller).args(["--no-such-flag"]).command(["true"]).ended();
@@ -228,10 +236,10 @@ as_both! {
     }
 
     fn n7_c_init_reaps_what_is_left_to_it(caller) {
-        let script = "(true & exec sleep 0.01) & wait; sleep 0.05; ls /proc | grep -c '^[0-9]*$'";
-        // Left: init, the shell, ls and grep.
+        // A process that nobody waited for stays in /proc for ever.
+        let script = "pid=$( (sh -c 'echo $$' &) ); while [ -e /proc/$pid ]; do :; done; echo $pid";
         let ended = sh(caller, script).ended().fine();
-        assert_eq!(ended.stdout, "4\n");
+        assert!(ended.stdout.trim().parse::<u32>().is_ok(), "{ended:?}");
     }
 
     fn n7_b_the_command_itself_is_process_1_where_asked(caller) {

@@ -4,6 +4,14 @@
 //! (made by `tests/run`) and as root with `--user sbx-test`; started by an ordinary user, they run
 //! it as that user, and those for root say loudly that they did not run (`needs`).
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test ends where something is not as it says"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at the real system")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run must say so loudly")]
 
@@ -36,7 +44,7 @@ macro_rules! as_both {
 
             #[test]
             fn as_root() {
-                if needs(Feature::Root) {
+                if crate::common::needs(crate::common::Feature::Root) {
                     check(Caller::Root);
                 }
             }

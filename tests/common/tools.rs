@@ -24,7 +24,8 @@ pub fn tools() -> &'static Tools {
     TOOLS.get_or_init(|| {
         let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools.lock"))
             .expect("the target directory can be written");
-        lock.lock().expect("no other test keeps the lock for good");
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+            .expect("no other test keeps the lock for good");
         let probe = probe();
         let sbx = Path::new(env!("CARGO_BIN_EXE_sbx"));
         let hooked = sbx.with_file_name("examples").join("hooked");

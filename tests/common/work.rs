@@ -45,6 +45,18 @@ impl Work {
         path
     }
 
+    /// Writes a profile: a file of whoever starts sbx.
+    pub fn profile(&self, caller: Caller, name: &str, contents: &str) -> PathBuf {
+        match caller {
+            Caller::Ordinary => self.file(name, contents),
+            Caller::Root => {
+                let path = self.path().join(name);
+                fs::write(&path, contents).expect("the directory can be written");
+                path
+            }
+        }
+    }
+
     /// Writes a program of the user.
     pub fn program(&self, name: &str, contents: &str) -> PathBuf {
         let path = self.file(name, contents);

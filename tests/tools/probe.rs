@@ -27,10 +27,7 @@ use sys::{answer, errno_name};
 
 fn main() {
     let args: Vec<Vec<u8>> = std::env::args_os().map(|a| a.into_vec()).collect();
-    let text: Vec<String> = args
-        .iter()
-        .map(|a| String::from_utf8_lossy(a).into_owned())
-        .collect();
+    let text: Vec<String> = args.iter().map(|a| String::from_utf8_lossy(a).into_owned()).collect();
     let rest: Vec<&str> = text.iter().skip(2).map(String::as_str).collect();
     match text.get(1).map_or("", String::as_str) {
         "report" => report(&text),
@@ -89,10 +86,7 @@ fn report(args: &[String]) {
     println!("pid {}", std::process::id());
     let init = fs::read_to_string("/proc/1/comm").unwrap_or_default();
     println!("init {}", init.trim());
-    let open: Vec<String> = (0..4096)
-        .filter(|n| sys::is_open(*n))
-        .map(|n| n.to_string())
-        .collect();
+    let open: Vec<String> = (0..4096).filter(|n| sys::is_open(*n)).map(|n| n.to_string()).collect();
     println!("descriptors {}", open.join(" "));
     status(&[
         "CapInh",
@@ -119,27 +113,13 @@ fn report(args: &[String]) {
     }
     let home = std::env::var_os("HOME").unwrap_or_default();
     list(&home.to_string_lossy());
-    println!(
-        "cwd {}",
-        std::env::current_dir().map_or("!".into(), |p| p.display().to_string())
-    );
+    println!("cwd {}", std::env::current_dir().map_or("!".into(), |p| p.display().to_string()));
     println!("session {} {} {}", sys::sid(), sys::pgid(), sys::parent());
     println!("death-signal {}", sys::death_signal());
-    println!(
-        "dumpable-1 {}",
-        answer(fs::File::open("/proc/1/environ").map(|_| 0))
-    );
+    println!("dumpable-1 {}", answer(fs::File::open("/proc/1/environ").map(|_| 0)));
     println!("root-1 {}", link("/proc/1/root"));
-    println!(
-        "host {}",
-        fs::read_to_string("/proc/sys/kernel/hostname")
-            .unwrap_or_default()
-            .trim()
-    );
-    println!(
-        "keyring {}",
-        fs::read_to_string("/proc/keys").map_or(0, |t| t.lines().count())
-    );
+    println!("host {}", fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim());
+    println!("keyring {}", fs::read_to_string("/proc/keys").map_or(0, |t| t.lines().count()));
     for (name, number) in sys::LIMITS {
         let (soft, hard) = sys::limit(*number);
         println!("limit-{name} {soft} {hard}");
@@ -161,10 +141,7 @@ fn list(path: &str) {
             println!("entries {path} [{}]", names.join(" "));
         }
         Err(error) => {
-            println!(
-                "entries {path} !{}",
-                errno_name(error.raw_os_error().unwrap_or(0))
-            );
+            println!("entries {path} !{}", errno_name(error.raw_os_error().unwrap_or(0)));
         }
     }
 }
@@ -184,10 +161,7 @@ fn open(args: &[Vec<u8>]) {
 fn openat(args: &[&str]) {
     let [fd, name, mode] = args else { return };
     let name = CString::new(*name).expect("an argument has no NUL");
-    println!(
-        "openat {}",
-        sys::try_openat(fd.parse().expect("a number"), &name, mode)
-    );
+    println!("openat {}", sys::try_openat(fd.parse().expect("a number"), &name, mode));
 }
 
 /// Opens standard streams again through their names.
@@ -214,15 +188,8 @@ fn mounts() {
         let left: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
         let propagation = left.get(6..).unwrap_or_default().join("+");
-        let shown = if propagation.is_empty() {
-            "private"
-        } else {
-            &propagation
-        };
-        println!(
-            "mount {} {} {shown} {} {}",
-            left[4], left[5], right[0], right[2]
-        );
+        let shown = if propagation.is_empty() { "private" } else { &propagation };
+        println!("mount {} {} {shown} {} {}", left[4], left[5], right[0], right[2]);
     }
 }
 

@@ -18,15 +18,7 @@ pub fn all(names: &[&str]) {
 fn one(name: &str) -> String {
     let zero = 0 as c_long;
     let call = |number: c_long, args: [c_long; 5]| unsafe {
-        said(syscall(
-            number,
-            args[0],
-            args[1],
-            args[2],
-            args[3],
-            args[4],
-            0 as c_long,
-        ))
+        said(syscall(number, args[0], args[1], args[2], args[3], args[4], 0 as c_long))
     };
     match name {
         "getpid" => call(39, [0; 5]),
@@ -93,14 +85,7 @@ fn one(name: &str) -> String {
         "seccomp" => call(317, [-1, 0, 0, 0, 0]),
         "mknod-char" => {
             let path = c"/tmp/node";
-            unsafe {
-                said(syscall(
-                    133,
-                    path.as_ptr(),
-                    0o20666 as c_long,
-                    0x103 as c_long,
-                ))
-            }
+            unsafe { said(syscall(133, path.as_ptr(), 0o20666 as c_long, 0x103 as c_long)) }
         }
         "setuid-0" => call(105, [0; 5]),
         "chmod-setuid" => {
@@ -116,16 +101,7 @@ fn one(name: &str) -> String {
 }
 
 fn cloned(flags: c_long) -> String {
-    match unsafe {
-        syscall(
-            56,
-            flags,
-            0 as c_long,
-            0 as c_long,
-            0 as c_long,
-            0 as c_long,
-        )
-    } {
+    match unsafe { syscall(56, flags, 0 as c_long, 0 as c_long, 0 as c_long, 0 as c_long) } {
         0 => std::process::exit(0),
         other => said(other),
     }
@@ -138,11 +114,7 @@ fn i386_getpid() -> String {
         std::arch::asm!("int 0x80", inlateout("rax") 20_u64 => result,
             out("r8") _, out("r9") _, out("r10") _, out("r11") _);
     }
-    if result == 0_u64.wrapping_sub(38) {
-        "ENOSYS".to_owned()
-    } else {
-        "ok".to_owned()
-    }
+    if result == 0_u64.wrapping_sub(38) { "ENOSYS".to_owned() } else { "ok".to_owned() }
 }
 
 /// `ioctl FD NAME...`: TIOCSTI would type into the terminal, TIOCLINUX paste, TIOCSCTTY take it.
@@ -165,12 +137,7 @@ pub fn ioctls(args: &[&str]) {
         };
         let mut buffer = [b'#'; 256];
         let said = unsafe {
-            said(syscall(
-                16,
-                c_long::from(fd),
-                (number | high) as c_long,
-                buffer.as_mut_ptr(),
-            ))
+            said(syscall(16, c_long::from(fd), (number | high) as c_long, buffer.as_mut_ptr()))
         };
         println!("ioctl {name} {said}");
     }

@@ -18,18 +18,12 @@ fn check(what: &str, result: i32) {
 }
 
 pub fn launch(args: &[Vec<u8>]) {
-    let end = args
-        .iter()
-        .position(|a| a == b"--")
-        .expect("launch OPTION... -- PROGRAM");
+    let end = args.iter().position(|a| a == b"--").expect("launch OPTION... -- PROGRAM");
     let (options, program) = (&args[..end], &args[end + 1..]);
     let mut ids = None;
     let mut groups: Vec<c_uint> = Vec::new();
     for option in options {
-        let at = option
-            .iter()
-            .position(|b| *b == b'=')
-            .unwrap_or(option.len());
+        let at = option.iter().position(|b| *b == b'=').unwrap_or(option.len());
         let (name, value) = (&option[..at], option.get(at + 1..).unwrap_or_default());
         match name {
             b"uid" => ids = Some((number(value), ids.map_or(0, |(_, gid)| gid))),
@@ -52,16 +46,12 @@ pub fn launch(args: &[Vec<u8>]) {
         }
     }
     if let Some((uid, gid)) = ids {
-        check("setgroups", unsafe {
-            sys::setgroups(groups.len(), groups.as_ptr())
-        });
+        check("setgroups", unsafe { sys::setgroups(groups.len(), groups.as_ptr()) });
         check("setresgid", unsafe { sys::setresgid(gid, gid, gid) });
         check("setresuid", unsafe { sys::setresuid(uid, uid, uid) });
     }
-    let words: Vec<CString> = program
-        .iter()
-        .map(|word| CString::new(word.clone()).expect("no NUL"))
-        .collect();
+    let words: Vec<CString> =
+        program.iter().map(|word| CString::new(word.clone()).expect("no NUL")).collect();
     let mut pointers: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
     pointers.push(std::ptr::null());
     unsafe { sys::execve(pointers[0], pointers.as_ptr(), sys::environ) };
@@ -98,24 +88,14 @@ fn spoil_signals() {
         unsafe { sys::signal(number, 1) };
     }
     let all = [u64::MAX; 16];
-    check("sigprocmask", unsafe {
-        sys::sigprocmask(2, &raw const all, std::ptr::null_mut())
-    });
+    check("sigprocmask", unsafe { sys::sigprocmask(2, &raw const all, std::ptr::null_mut()) });
 }
 
 /// `NAME:SOFT:HARD`.
 fn limit(value: &[u8]) {
     let text = String::from_utf8_lossy(value).into_owned();
     let parts: Vec<&str> = text.split(':').collect();
-    let known = sys::LIMITS
-        .iter()
-        .find(|(name, _)| *name == parts[0])
-        .expect("a limit");
-    let pair = [
-        parts[1].parse().expect("soft"),
-        parts[2].parse().expect("hard"),
-    ];
-    check("setrlimit", unsafe {
-        sys::setrlimit(known.1, &raw const pair)
-    });
+    let known = sys::LIMITS.iter().find(|(name, _)| *name == parts[0]).expect("a limit");
+    let pair = [parts[1].parse().expect("soft"), parts[2].parse().expect("hard")];
+    check("setrlimit", unsafe { sys::setrlimit(known.1, &raw const pair) });
 }

@@ -43,10 +43,7 @@ pub fn trap(args: &[&str]) {
 pub fn kill_group() {
     unsafe { sys::signal(10, 1) };
     for target in [0, -1] {
-        println!(
-            "kill {target} {}",
-            sys::said(i64::from(unsafe { sys::kill(target, 10) }))
-        );
+        println!("kill {target} {}", sys::said(i64::from(unsafe { sys::kill(target, 10) })));
     }
 }
 

@@ -24,10 +24,7 @@ pub fn listen(args: &[&str]) {
 
 pub fn bind(args: &[&str]) {
     let port: u16 = args[0].parse().expect("a port");
-    println!(
-        "bind {}",
-        answer(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))
-    );
+    println!("bind {}", answer(TcpListener::bind((Ipv4Addr::LOCALHOST, port))));
 }
 
 /// `connect tcp:A.B.C.D:PORT | unix:PATH | abstract:NAME`...
@@ -39,9 +36,7 @@ pub fn connect(args: &[&str]) {
             let address = SocketAddr::from_abstract_name(name).expect("a name");
             answer(UnixStream::connect_addr(&address))
         } else {
-            answer(UnixStream::connect(
-                text.strip_prefix("unix:").unwrap_or(text),
-            ))
+            answer(UnixStream::connect(text.strip_prefix("unix:").unwrap_or(text)))
         };
         println!("connect {text} {said}");
     }

@@ -14,20 +14,14 @@ const DISGUISE: u8 = 0x5a;
 impl Needle {
     fn is_in(&self, hay: &[u8]) -> bool {
         let same = |(a, b): (&u8, &u8)| *a == *b ^ DISGUISE;
-        hay.windows(self.0.len())
-            .any(|window| window.iter().zip(&self.0).all(same))
+        hay.windows(self.0.len()).any(|window| window.iter().zip(&self.0).all(same))
     }
 }
 
 /// `search HEX`: prints `hit PATH` for each place; `searched FILES MEMORIES` at the end.
 pub fn search(hex: &str) {
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("two hex digits");
-    let needle = Needle(
-        (0..hex.len())
-            .step_by(2)
-            .map(|at| byte(at) ^ DISGUISE)
-            .collect(),
-    );
+    let needle = Needle((0..hex.len()).step_by(2).map(|at| byte(at) ^ DISGUISE).collect());
     let mut count = [0_usize; 2];
     walk(Path::new("/proc"), &needle, &mut count);
     println!("searched {} {}", count[0], count[1]);
@@ -62,27 +56,16 @@ fn walk(directory: &Path, needle: &Needle, count: &mut [usize; 2]) {
 
 fn file(path: &Path, needle: &Needle, count: &mut [usize; 2]) {
     // mountinfo and its kin name what is granted, by design; a test reads them by itself.
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let is_listing = ["mountinfo", "mounts", "mountstats"].contains(&name.as_str());
-    let opened = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(0o4000)
-        .open(path);
+    let opened = fs::OpenOptions::new().read(true).custom_flags(0o4000).open(path);
     let Ok(file) = opened else { return };
     let mut bytes = Vec::new();
     // A file that gives an error in the middle was still read up to there.
     let _ = file.take(32 << 20).read_to_end(&mut bytes);
     count[0] += 1;
     if needle.is_in(&bytes) {
-        println!(
-            "{} {}",
-            if is_listing { "listed" } else { "hit file" },
-            path.display()
-        );
+        println!("{} {}", if is_listing { "listed" } else { "hit file" }, path.display());
     }
 }
 

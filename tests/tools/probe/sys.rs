@@ -115,11 +115,7 @@ pub fn last() -> String {
 
 /// The answer of a call that gives -1 on failure.
 pub fn said(result: c_long) -> String {
-    if result == -1 {
-        last()
-    } else {
-        "ok".to_owned()
-    }
+    if result == -1 { last() } else { "ok".to_owned() }
 }
 
 pub fn answer<T>(result: std::io::Result<T>) -> String {
@@ -155,11 +151,7 @@ pub fn limit(resource: c_int) -> (String, String) {
     let mut limit = [0; 2];
     unsafe { getrlimit(resource, &raw mut limit) };
     let shown = |n: c_ulong| {
-        if n == c_ulong::MAX {
-            "unlimited".to_owned()
-        } else {
-            n.to_string()
-        }
+        if n == c_ulong::MAX { "unlimited".to_owned() } else { n.to_string() }
     };
     (shown(limit[0]), shown(limit[1]))
 }
@@ -195,9 +187,7 @@ pub fn try_open(path: &CStr, mode: &str) -> String {
 }
 
 pub fn try_openat(fd: c_int, path: &CStr, mode: &str) -> String {
-    said(c_long::from(unsafe {
-        openat(fd, path.as_ptr(), flags(mode) | CALM, 0o644)
-    }))
+    said(c_long::from(unsafe { openat(fd, path.as_ptr(), flags(mode) | CALM, 0o644) }))
 }
 
 /// Executes a program in a child with its streams closed; the answer is how execve ended.
@@ -219,6 +209,5 @@ fn try_exec(path: &CStr) -> String {
     let mut byte = Vec::new();
     let _ = (&reader).read_to_end(&mut byte);
     unsafe { wait4(pid, std::ptr::null_mut(), 0, std::ptr::null_mut()) };
-    byte.first()
-        .map_or("ok".to_owned(), |errno| errno_name(i32::from(*errno)))
+    byte.first().map_or("ok".to_owned(), |errno| errno_name(i32::from(*errno)))
 }

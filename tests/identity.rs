@@ -1,0 +1,518 @@
+//! Who the command is: users, groups, capabilities, and what root may and may not do.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Caller, Feature, Report, Sbx, Work, as_both, needs, tools};
+
+/// CAP_NET_BIND_SERVICE as a mask.
+const NET_BIND: &str = "0000000000000400";
+
+fn four(number: u32) -> String {
+    [number; 4].map(|n| n.to_string()).join(" ")
+}
+
+as_both! {
+    fn u2_a_ids_are_those_of_passwd(caller) {
+        let account = caller.account();
+        let report = Sbx::probe(caller, ["report"]).report();
+        assert_eq!(report.one("Uid"), four(account.uid));
+        assert_eq!(report.one("Gid"), four(account.gid));
+    }
+
+    fn u6_a_the_environment_names_the_entry(caller) {
+        let account = caller.account();
+        let ended = Sbx::run(caller)
+            .env("HOME", "/hostile")
+            .env("USER", "hostile")
+            .env("SHELL", "/hostile")
+            .command(["sh", "-c", "echo $HOME $USER $LOGNAME $SHELL"])
+            .ended()
+            .fine();
+        let (home, name, shell) = (account.home.display(), &account.name, &account.shell);
+        assert_eq!(ended.stdout, format!("{home} {name} {name} {shell}\n"));
+    }
+
+    fn u7_a_passwd_has_root_the_user_and_nobody(caller) {
+        let account = caller.account();
+        let ended = Sbx::run(caller)
+            .command(["sh", "-c", "cut -d: -f1,3 /etc/passwd; stat -c '%a %u' /etc/passwd /etc/group"])
+            .ended()
+            .fine();
+        let (name, uid) = (&account.name, account.uid);
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        assert_eq!(lines[..3], ["root:0", &format!("{name}:{uid}"), "nobody:65534"]);
+        assert!(lines[3].starts_with("644 ") && lines[4].starts_with("644 "), "{lines:?}");
+    }
+
+    fn u3_a_an_unknown_user_names_the_file_and_the_nearest(caller) {
+        let near = caller.account().name;
+        let misspelt = format!("{near}x");
+        let ended = Sbx::bare(caller, "run").args(["--user", &misspelt]).command(["true"]).ended();
+        ended.refused(125, &[&format!("unknown user `{misspelt}`"), "/etc/passwd",
+            &format!("`{near}`"), &format!("--user {misspelt}")]);
+    }
+
+    fn u3_b_an_unknown_group_names_the_file_and_the_nearest(caller) {
+        let name = caller.account().name;
+        let ended = Sbx::bare(caller, "run")
+            .args(["--user", &format!("{name}:usersx")])
+            .command(["true"])
+            .ended();
+        ended.refused(125, &["unknown group `usersx`", "/etc/group", "`users`"]);
+    }
+
+    fn c1_a_capability_names_have_any_case_and_prefix(caller) {
+        for name in ["net-bind-service", "CAP_NET_BIND_SERVICE", "Net_Bind_Service"] {
+            let report = Sbx::probe(caller, ["caps"]).args(["--keep-cap", name]).report();
+            assert_eq!(report.one("CapAmb"), NET_BIND, "{name}");
+        }
+    }
+
+    fn c1_b_an_unknown_capability_is_refused_with_the_nearest(caller) {
+        let ended = Sbx::run(caller).args(["--keep-cap", "net-bind-servise"]).command(["true"]).ended();
+        ended.refused(125, &["net-bind-servise", "--keep-cap net-bind-servise"]);
+        let said = ended.stderr.to_lowercase().replace('_', "-");
+        assert!(said.contains("net-bind-service"), "{}", ended.stderr);
+    }
+
+    fn n10_c_a_kept_capability_really_binds_port_80_of_its_own_network(caller) {
+        let listen = || Sbx::probe(caller, ["listen", "80"]).args(["--net", "loopback"]);
+        assert_eq!(listen().args(["--keep-cap", "net-bind-service"]).report().one("listen"), "ok");
+        assert_eq!(listen().report().one("listen"), "EACCES");
+    }
+
+    fn u5_d_every_set_is_exactly_what_was_kept(caller) {
+        let report = Sbx::probe(caller, ["report"]).args(["--keep-cap", "net-bind-service"]).report();
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert_eq!(report.one(set), NET_BIND, "{set}");
+        }
+        assert_eq!(report.one("NoNewPrivs"), "1");
+    }
+
+    fn n10_d_with_a_kept_capability_mounts_are_locked(caller) {
+        // With sys-admin and the mount calls allowed, a cover still cannot be taken off.
+        let umount = "umount /proc/keys; umount /proc; mount -o remount,rw /usr; mount --bind / /mnt; \
+            cat /proc/keys; touch /usr/x";
+        let ended = Sbx::run(caller)
+            .args(["--keep-cap", "sys-admin"])
+            .set("namespaces.nested-users=allow")
+            .set("landlock.mode=off")
+            .command(["sh", "-c", umount])
+            .ended();
+        assert_ne!(ended.status, 0, "{ended:?}");
+        assert_eq!(ended.stdout, "", "{ended:?}");
+        assert!(!ended.stderr.contains("not found"), "umount and mount are there: {ended:?}");
+    }
+
+    fn n11_c_nested_users_may_make_user_namespaces_where_asked(caller) {
+        let calls = ["syscall", "clone-newuser", "unshare-newns", "mount"];
+        let sandbox = Sbx::probe(caller, calls).set("namespaces.nested-users=sandbox").report();
+        let answers = sandbox.answers("call");
+        assert_eq!(answers["clone-newuser"], "ok");
+        assert_eq!((answers["unshare-newns"], answers["mount"]), ("EPERM", "EPERM"));
+        let allow = Sbx::run(caller)
+            .set("namespaces.nested-users=allow")
+            // Every Landlock domain forbids mounting.
+            .set("landlock.mode=off")
+            .command(["unshare", "--user", "--map-root-user", "--mount", "true"])
+            .ended();
+        assert_eq!(allow.status, 0, "{allow:?}");
+    }
+
+    fn n11_d_a_nested_namespace_cannot_undo_a_mount(caller) {
+        let script = "umount /proc/keys; mount -o remount,bind,rw /usr && touch /usr/x";
+        let ended = Sbx::run(caller)
+            .set("namespaces.nested-users=allow")
+            .set("landlock.mode=off")
+            .command(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script])
+            .ended();
+        assert_ne!(ended.status, 0, "{ended:?}");
+        assert!(!Path::new("/usr/x").exists());
+        assert!(ended.stderr.contains("umount"), "{ended:?}");
+    }
+}
+
+#[test]
+fn n9_d_the_own_user_named_without_privileges_is_no_error() {
+    let account = Caller::Ordinary.account();
+    for user in [account.name.clone(), account.uid.to_string()] {
+        let report = Sbx::probe(Caller::Ordinary, ["report"]).args(["--user", &user]).report();
+        assert_eq!(report.one("Uid"), four(account.uid));
+    }
+}
+
+#[test]
+fn a_number_inside_is_the_own_id_outside() {
+    let report = Sbx::probe(Caller::Ordinary, ["report"]).args(["--user", "0"]).report();
+    assert_eq!(report.one("Uid"), four(0));
+    assert_eq!(report.one("CapEff"), "0000000000000000");
+}
+
+#[test]
+fn n5_a_groups_that_are_not_mapped_are_refused_before_anything_is_made() {
+    let account = Caller::Ordinary.account();
+    let ended = Sbx::bare(Caller::Ordinary, "run")
+        .args(["--user", &format!("{}::65533", account.name)])
+        .command(["true"])
+        .ended();
+    ended.refused(125, &["65533", "start sbx as root"]);
+}
+
+#[test]
+fn n4_a_groups_cannot_be_dropped_with_the_own_map() {
+    let ended =
+        Sbx::run(Caller::Ordinary).command(["sh", "-c", "cat /proc/self/setgroups"]).ended().fine();
+    assert_eq!(ended.stdout, "deny\n");
+}
+
+mod root {
+    use super::*;
+
+    #[test]
+    fn u2_b_groups_are_all_that_list_the_user() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let account = Caller::Root.account();
+        let report = Sbx::probe(Caller::Root, ["report"]).report();
+        let found: BTreeSet<u32> =
+            report.one("Groups").split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        assert!(account.groups.len() > 1, "sbx-test has a supplementary group");
+        assert_eq!(found, account.groups.iter().copied().collect());
+        let ended = Sbx::run(Caller::Root).command(["id"]).ended().fine();
+        let (name, uid, gid) = (&account.name, account.uid, account.gid);
+        let start = format!("uid={uid}({name}) gid={gid}({name}) groups=");
+        assert!(ended.stdout.starts_with(&start), "{}", ended.stdout);
+        assert!(ended.stdout.contains("(users)"), "{}", ended.stdout);
+    }
+
+    #[test]
+    fn u2_c_a_group_that_is_given_is_the_only_one() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let account = Caller::Root.account();
+        let groups = |user: String| {
+            let report = Sbx::bare(Caller::Root, "run")
+                .args(["--user", &user, "--bind", &format!("{}:/probe", tools().probe.display())])
+                .command(["/probe", "report"])
+                .report();
+            (report.one("Gid").to_owned(), report.one("Groups").trim().to_owned())
+        };
+        let only = groups(format!("{}:daemon", account.name));
+        assert_eq!(only, (four(1), "1".to_owned()));
+        let listed = groups(format!("{}:daemon:sys,adm", account.name));
+        assert_eq!(listed, (four(1), "1 3 4".to_owned()));
+    }
+
+    #[test]
+    fn n9_f_without_a_user_root_is_refused_with_the_remedy() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let work = Work::new(Caller::Root);
+        let ended = Sbx::bare(Caller::Root, "run")
+            .args(["--write", &work.at("")])
+            .command(["touch", &work.at("marker")])
+            .ended();
+        ended.refused(125, &["started by root", "--user NAME"]);
+        assert!(!work.has("marker"));
+    }
+
+    #[test]
+    fn n9_g_allow_root_runs_as_root_and_warns() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let as_root = || Sbx::bare(Caller::Root, "run").args(["--user", "root"]);
+        as_root().command(["true"]).ended().refused(125, &["host's root", "allow-root = true"]);
+        let ended = as_root().set("user.allow-root=true").command(["id", "-u"]).ended().fine();
+        assert_eq!(ended.stdout, "0\n");
+        assert!(
+            ended.stderr.contains("warning") && ended.stderr.contains("host's root"),
+            "{ended:?}"
+        );
+    }
+
+    #[test]
+    fn n9_h_the_hosts_root_without_capabilities_cannot_write_sysctls() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let path = "/proc/sys/kernel/core_pattern";
+        let report = Sbx::bare(Caller::Root, "run")
+            .args(["--user", "root", "--bind", &format!("{}:/probe", tools().probe.display())])
+            .set("user.allow-root=true")
+            .command(["/probe", "open", path, "w"])
+            .report();
+        assert_eq!(report.answers("open")[&*format!("{path} w")], "EROFS");
+    }
+
+    #[test]
+    fn n9_e_without_a_user_namespace_ids_really_switch() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let account = Caller::Root.account();
+        let report = Sbx::probe(Caller::Root, ["report"]).set("namespaces.user=false").report();
+        let host = fs::read_link("/proc/self/ns/user").expect("a namespace");
+        assert_eq!(report.one("ns-user"), host.to_str().expect("UTF-8"));
+        assert_eq!(report.one("Uid"), four(account.uid));
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert_eq!(report.one(set), "0000000000000000", "{set}");
+        }
+        let secret = account.secret();
+        let words = ["open", secret.to_str().expect("UTF-8"), "r", "/etc/shadow", "r"];
+        let answers = Sbx::probe(Caller::Root, words).set("namespaces.user=false").report();
+        assert_eq!(answers.answers("open").into_values().collect::<Vec<_>>(), ["ENOENT"; 2]);
+    }
+
+    #[test]
+    fn n9_i_without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
+        let ended =
+            Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
+        ended.refused(125, &["CAP_SYS_ADMIN", "namespaces.user=false", "start sbx as root"]);
+    }
+
+    #[test]
+    fn u4_a_user_0_cannot_be_had_again() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let report = Sbx::probe(Caller::Root, ["syscall", "setuid-0"]).report();
+        assert_eq!(report.answers("call")["setuid-0"], "EPERM");
+    }
+
+    #[test]
+    fn as_root_home_comes_from_passwd_whatever_the_environment_says() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let work = Work::new(Caller::Root);
+        let evil = work.directory("sbx");
+        fs::create_dir(evil.join("profiles")).expect("made");
+        fs::write(evil.join("profiles/evil.toml"), "sbx = 1\n").expect("written");
+        let ended = Sbx::run(Caller::Root)
+            .env("XDG_CONFIG_HOME", work.at(""))
+            .args(["--profile", "evil"])
+            .command(["true"])
+            .ended();
+        ended.refused(125, &["evil"]);
+    }
+
+    /// A root with a user database of its own, made by hand.
+    fn small_root(work: &Work) -> String {
+        let root = work.path().join("root");
+        for directory in ["etc", "tmp", "proc", "dev", "home/inner", "bin"] {
+            fs::create_dir_all(root.join(directory)).expect("made");
+        }
+        fs::write(
+            root.join("etc/passwd"),
+            "root:x:0:0::/root:/bin/sh\ninner:x:4242:4243::/home/inner:/bin/x\n",
+        )
+        .expect("written");
+        fs::write(root.join("etc/group"), "inner:x:4243:\nclub:x:4244:other,inner\n")
+            .expect("written");
+        fs::copy(&tools().probe, root.join("bin/probe")).expect("copied");
+        root.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn in_root(root: &str) -> Sbx {
+        Sbx::bare(Caller::Root, "run").args(["--rootfs", root, "--user", "inner"])
+    }
+
+    #[test]
+    fn u1_b_a_root_directory_resolves_users_from_its_own_files() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let work = Work::new(Caller::Root);
+        let root = small_root(&work);
+        let report = in_root(&root).command(["/bin/probe", "report"]).report();
+        assert_eq!((report.one("Uid"), report.one("Gid")), (&*four(4242), &*four(4243)));
+        assert_eq!(report.one("Groups").trim(), "4243 4244");
+        assert!(report.all("env").contains(&"HOME=/home/inner"), "{report:?}");
+        // A user of the host is none of the root's.
+        let ended = Sbx::bare(Caller::Root, "run")
+            .args(["--rootfs", &root, "--user", "daemon"])
+            .command(["/bin/probe", "report"])
+            .ended();
+        ended.refused(125, &["unknown user `daemon`", &format!("{root}/etc/passwd")]);
+    }
+
+    #[test]
+    fn f1_b_a_root_directory_is_read_only_unless_asked_otherwise() {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let work = Work::new(Caller::Root);
+        let root = small_root(&work);
+        fs::create_dir(format!("{root}/data")).expect("made");
+        fs::set_permissions(format!("{root}/data"), fs::Permissions::from_mode(0o777))
+            .expect("ours");
+        let words = ["/bin/probe", "open", "/data/x", "c"];
+        assert_eq!(in_root(&root).command(words).report().answers("open")["/data/x c"], "EROFS");
+        let report = in_root(&root).set("root.writable=true").command(words).report();
+        assert_eq!(report.answers("open")["/data/x c"], "ok");
+        assert!(Path::new(&root).join("data/x").exists());
+    }
+
+    #[test]
+    fn f1_f_a_root_is_no_relative_path_and_not_the_hosts() {
+        for root in ["/", "//", "/usr/.."] {
+            let ended =
+                Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
+            ended.refused(125, &["cannot be a root"]);
+        }
+        let work = Work::new(Caller::Ordinary);
+        let text = "sbx = 1\n[root]\npath = \"srv/root\"\n";
+        let profile = work.profile(Caller::Ordinary, "p.toml", text);
+        let ended = Sbx::run(Caller::Ordinary).profile(&profile).command(["true"]).ended();
+        ended.refused(125, &["p.toml:3", "begins with `/`"]);
+    }
+
+    #[test]
+    fn a_root_made_by_debootstrap_runs_its_own_programs_as_its_own_users() {
+        if !needs(Feature::Debootstrap) {
+            return;
+        }
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debootstrap");
+        if !root.join("etc/debian_version").exists() {
+            let _absent = fs::remove_dir_all(&root);
+            let output = Command::new("debootstrap")
+                .args(["--variant=minbase", "stable"])
+                .arg(&root)
+                .output()
+                .expect("debootstrap starts");
+            let said = String::from_utf8_lossy(&output.stdout);
+            if !output.status.success() {
+                let _part = fs::remove_dir_all(&root);
+                panic!("debootstrap: {said}");
+            }
+        }
+        let passwd = root.join("etc/passwd");
+        let text = fs::read_to_string(&passwd).expect("a passwd");
+        if !text.contains("inner:") {
+            fs::write(&passwd, format!("{text}inner:x:4242:4242::/tmp:/bin/sh\n"))
+                .expect("written");
+        }
+        let root = root.to_str().expect("UTF-8");
+        let ended = in_root(root)
+            .command([
+                "sh",
+                "-c",
+                "id -u; id -un; cat /etc/debian_version; dpkg --version | head -n1",
+            ])
+            .ended()
+            .fine();
+        assert!(ended.stdout.starts_with("4242\ninner\n"), "{ended:?}");
+        assert!(ended.stdout.contains("Debian 'dpkg'"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_set_user_id_copy_refuses_to_start() {
+    if !needs(Feature::Root) {
+        return;
+    }
+    let work = Work::new(Caller::Root);
+    // Where a file system is nosuid the bit does nothing, and the test would show nothing.
+    let copy = tools().sbx.with_file_name("sbx-setuid");
+    for mode in [0o4755, 0o2755] {
+        fs::copy(&tools().sbx, &copy).expect("copied");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).expect("ours");
+        let ended = Sbx::run(Caller::Ordinary)
+            .with_program(&copy)
+            .args(["--write", &work.at("")])
+            .command(["touch", &work.at("marker")])
+            .ended();
+        fs::remove_file(&copy).expect("ours");
+        assert_eq!(ended.status, 125, "{mode:o}: {ended:?}");
+        assert!(ended.stderr.contains("set-user-id"), "{ended:?}");
+        assert!(!work.has("marker"));
+    }
+}
+
+#[test]
+fn a_copy_with_file_capabilities_refuses_to_start() {
+    if !needs(Feature::Root) {
+        return;
+    }
+    let copy = tools().sbx.with_file_name("sbx-caps");
+    fs::copy(&tools().sbx, &copy).expect("copied");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("ours");
+    // VFS_CAP_REVISION_2, effective; permitted: CAP_NET_RAW.
+    let mut value = [0_u8; 20];
+    value[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
+    value[4..8].copy_from_slice(&(1_u32 << 13).to_le_bytes());
+    rustix::fs::setxattr(&copy, "security.capability", &value, rustix::fs::XattrFlags::empty())
+        .expect("root may");
+    let ended = Sbx::run(Caller::Ordinary).with_program(&copy).command(["true"]).ended();
+    fs::remove_file(&copy).expect("ours");
+    ended.refused(125, &["capabilities"]);
+}
+
+/// A shell in a user namespace of the test, whose limit of further ones is its own: the host's
+/// stays. It ends by starting sbx as an ordinary user, without the capabilities it has there.
+fn in_user_namespace(script: &str, work: &Work) -> Sbx {
+    Sbx::program(Caller::Ordinary, "/usr/bin/unshare")
+        .env("MARKER", work.at("marker"))
+        .env("PLAIN", "setpriv --ambient-caps -all --inh-caps -all")
+        .args(["--user", "--map-current-user", "--keep-caps", "sh", "-c", script])
+}
+
+#[test]
+fn where_user_namespaces_are_forbidden_it_says_the_cause_and_the_remedy() {
+    if !needs(Feature::Unshare) {
+        return;
+    }
+    let work = Work::new(Caller::Ordinary);
+    let run = "$PLAIN $SBX run --set root.kind=empty $SHOW_PROBE --bind $MARKER_DIR:/w:rw";
+    let script = format!(
+        "{run} -- /probe open /w/first c; echo status $?
+         echo 0 > /proc/sys/user/max_user_namespaces
+         {run} -- /probe open /w/marker c; echo status $?"
+    );
+    let ended = in_user_namespace(&script, &work).env("MARKER_DIR", work.at("")).ended().fine();
+    let report = Report::parse(&ended.stdout);
+    assert_eq!(report.all("status"), ["0", "125"], "{ended:?}");
+    for word in ["user", "max_user_namespaces", "= help:", "sysctl"] {
+        assert!(ended.stderr.contains(word), "{word} in {}", ended.stderr);
+    }
+    assert!(work.has("first") && !work.has("marker"));
+}
+
+#[test]
+fn the_doctor_names_what_forbids_user_namespaces() {
+    if !needs(Feature::Unshare) {
+        return;
+    }
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces; exec $PLAIN $SBX doctor";
+    let ended = in_user_namespace(script, &Work::new(Caller::Ordinary)).ended();
+    assert!(ended.stdout.contains("max_user_namespaces"), "{ended:?}");
+    assert!(ended.stdout.contains("remedy"), "{ended:?}");
+}
+
+#[test]
+fn a_sandbox_can_be_made_in_a_user_namespace_that_does_not_know_root() {
+    if !needs(Feature::Unshare) {
+        return;
+    }
+    let script = "exec $PLAIN $SBX run -- sh -c 'exit 42'";
+    let ended = in_user_namespace(script, &Work::new(Caller::Ordinary)).ended();
+    assert_eq!(ended.status, 42, "{ended:?}");
+}
