@@ -79,7 +79,7 @@ pub fn resolve(
     exposed_profiles(&mounts, facts, sink);
     Some(Policy {
         dev: dev::resolve(&profile.dev, &root),
-        limits: limits::resolve(&profile.limits, facts, sink),
+        limits: limits::resolve(&profile.limits, namespaces.has(Namespace::User), facts, sink),
         landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
         seccomp: seccomp::resolve(&profile.seccomp, &namespaces, rank, facts, sink),
         env: env::resolve(&profile.env, &user.entry, facts, sink),

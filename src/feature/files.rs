@@ -191,11 +191,11 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         (Verb::Read, &spec.read),
         (Verb::Hide, &spec.hide),
     ] {
-        found.list(list, verb.name(), &mut |found, path, origin, optional| {
+        found.list(list, &mut |found, path, origin, optional| {
             found.grant(path, verb, origin, optional);
         });
     }
-    found.list(&spec.exec, "exec", &mut |found, path, origin, _| {
+    found.list(&spec.exec, &mut |found, path, origin, _| {
         if let Ok(real) = found.follow(path, origin) {
             found.rule.exec.push((real.0, origin));
         }
@@ -252,7 +252,7 @@ impl Finder<'_> {
         }
     }
 
-    fn list(&mut self, list: &List<Pattern>, key: &str, each: &mut Each<'_>) {
+    fn list(&mut self, list: &List<Pattern>, each: &mut Each<'_>) {
         for item in list.items() {
             let Some(group) = item.value.group() else {
                 self.pattern(item.value, item.origin, item.value.is_optional, each);

@@ -149,7 +149,9 @@ pub struct Rule {
 }
 
 /// Decides the limits.
-pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
+pub fn resolve(spec: &Spec, has_user: bool, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
+    // setrlimit(2) asks for the capability of the host's: none of a user namespace's counts.
+    let may_raise = !has_user && facts.caller().capabilities & capability::SYS_RESOURCE != 0;
     let mut rules = Vec::new();
     for ((resource, number, unit), slot) in RESOURCES.into_iter().zip(spec.slots()) {
         let (soft_now, hard_now) = facts.rlimit(number);
@@ -185,14 +187,15 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Vec<Rule> {
             );
             continue;
         }
-        if hard > hard_now && facts.caller().capabilities & capability::SYS_RESOURCE == 0 {
+        if hard > hard_now && !may_raise {
             sink.push(
                 Diagnostic::error(
                     Code::MissingPrivilege,
                     format!("raising the hard limit of {resource} above {hard_now} needs CAP_SYS_RESOURCE"),
                 )
                 .at(origin)
-                .help(format!("write at most {hard_now}, or raise the limit in the login session")),
+                .help(format!("write at most {hard_now}, or raise the limit in the login session"))
+                .help("as root, `user = false` in [namespaces] lets it be raised"),
             );
             continue;
         }

@@ -3,7 +3,7 @@
 //! Tests run as an ordinary user and as root. Started by root, they run sbx as the user `sbx-test`
 //! (made by `tests/run`) and as root with `--user sbx-test`; started by an ordinary user, they run
 //! it as that user, and those for root say loudly that they did not run (`needs`).
-#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
