@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags, ResolveFlags};
 
-use super::image::{Attr, Image, MapTexts, Op, Opened, Place, Stream};
+use super::image::{Image, MapTexts, Op, Stream};
 use super::init;
 use super::report::{Failure, Part, Progress};
 use super::supervisor::{Hooks, Verdict};
@@ -47,7 +47,8 @@ pub(super) struct Child<'i> {
     pub(super) progress: &'i Progress,
     pub(super) hooks: &'i Hooks,
     pub(super) hand: Hand,
-    root: Option<OwnedFd>,
+    /// The new root, until it is the root.
+    pub(super) root: Option<OwnedFd>,
     ruleset: Option<OwnedFd>,
     handled: u64,
     /// The command's ends of the two pipes on which init is asked to map ids.
@@ -289,7 +290,7 @@ impl Child<'_> {
         }
     }
 
-    fn root(&self) -> Result<BorrowedFd<'_>> {
+    pub(super) fn root(&self) -> Result<BorrowedFd<'_>> {
         self.root.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
     }
 
@@ -318,186 +319,6 @@ impl Child<'_> {
                 fd::dup_onto(file.ok_or(Errno::BADF)?.as_fd(), descriptor)
             }
         }
-    }
-
-    /// Opens the host's /dev/null and makes sure that it is it (security.md A1 3).
-    fn null(&self, flags: OFlags) -> Result<OwnedFd> {
-        self.part.set(Part::OpenSource);
-        let null = mount::openat2(CWD, c"/dev/null", flags, 0, STRICT)?;
-        self.part.set(Part::Identity);
-        let found = mount::fstat_identity(null.as_fd())?;
-        let is_null = FileKind::of_mode(found.mode) == Some(FileKind::CharDevice)
-            && rustix::fs::major(found.rdev) == 1
-            && rustix::fs::minor(found.rdev) == 3;
-        if is_null { Ok(null) } else { Err(Errno::STALE) }
-    }
-
-    /// Makes a file system that is not attached anywhere yet.
-    fn file_system<'o>(
-        &self,
-        kind: &CStr,
-        options: impl IntoIterator<Item = (&'o CStr, &'o CStr)>,
-        attributes: u64,
-    ) -> Result<OwnedFd> {
-        self.part.set(Part::Make);
-        let context = mount::fsopen(kind)?;
-        for (key, value) in options {
-            mount::fsconfig_string(context.as_fd(), key, value)?;
-        }
-        mount::fsconfig_create(context.as_fd())?;
-        mount::fsmount(context.as_fd(), attributes)
-    }
-
-    /// Clones the mount of a path of the host, with its attributes set before it is attached.
-    fn cloned(&self, source: &Opened, recursive: bool, attr: &Attr) -> Result<OwnedFd> {
-        self.part.set(Part::OpenSource);
-        let found = mount::openat2(CWD, &source.path, OFlags::PATH, 0, STRICT)?;
-        self.part.set(Part::Identity);
-        let seen = mount::fstat_identity(found.as_fd())?;
-        let wanted = source.identity;
-        if (seen.dev, seen.ino, seen.mode & 0o170_000)
-            != (wanted.dev, wanted.ino, wanted.kind.mode_bits())
-        {
-            return Err(Errno::STALE);
-        }
-        self.part.set(Part::Make);
-        let tree = mount::open_tree_clone(found.as_fd(), recursive)?;
-        self.attributes(tree.as_fd(), recursive, attr)?;
-        Ok(tree)
-    }
-
-    fn attributes(&self, tree: BorrowedFd<'_>, recursive: bool, attr: &Attr) -> Result<()> {
-        self.part.set(Part::Attributes);
-        mount::mount_setattr(tree, recursive, &attr.set)?;
-        self.verified(tree, attr)
-    }
-
-    fn verified(&self, tree: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
-        self.part.set(Part::Verify);
-        if mount::mount_flags(tree)? & attr.shown == attr.shown { Ok(()) } else { Err(Errno::PERM) }
-    }
-
-    /// Attaches the new root on `/`: paths of the host still resolve in the old one, because this
-    /// process's root directory stays what it was. No temporary directory is needed.
-    fn attach_root(&mut self, root: OwnedFd) -> Result<()> {
-        self.part.set(Part::Attach);
-        mount::move_mount_onto_path(root.as_fd(), c"/")?;
-        self.root = Some(root);
-        Ok(())
-    }
-
-    fn parent(&self, place: &Place) -> Result<Option<OwnedFd>> {
-        self.part.set(Part::OpenParent);
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let open =
-            |parent: &std::ffi::CString| mount::openat2(self.root()?, parent, flags, 0, INSIDE);
-        place.parent.as_ref().map(open).transpose()
-    }
-
-    fn directory(&self, place: &Place, mode: u32, owner: Option<(u32, u32)>) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        mount::mkdirat(directory, &place.name, mode)?;
-        if owner.is_some() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let made = mount::openat2(directory, &place.name, flags, 0, INSIDE)?;
-            self.own(made.as_fd(), owner)?;
-        }
-        Ok(())
-    }
-
-    fn own(&self, file: BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<()> {
-        self.part.set(Part::Owner);
-        owner.map_or(Ok(()), |(uid, gid)| mount::fchown(file, uid, gid))
-    }
-
-    fn file(
-        &self,
-        place: &Place,
-        mode: u32,
-        owner: Option<(u32, u32)>,
-        contents: &[u8],
-    ) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        let made = mount::create_file(directory, &place.name, mode)?;
-        self.part.set(Part::Write);
-        mount::write_all(made.as_fd(), contents)?;
-        self.own(made.as_fd(), owner)
-    }
-
-    fn symlink(&self, place: &Place, target: &CStr) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        match mount::symlinkat(target, directory, &place.name) {
-            // A link that is there already and says the same is what was asked for.
-            Err(Errno::EXIST) => {
-                let mut buffer = [0; 4096];
-                let length = mount::readlinkat_into(directory, &place.name, &mut buffer)?;
-                if buffer.get(..length) == Some(target.to_bytes()) {
-                    Ok(())
-                } else {
-                    Err(Errno::EXIST)
-                }
-            }
-            other => other,
-        }
-    }
-
-    /// Opens a place inside; no link may lie on the way, and none leads out (security.md A1 1).
-    fn target(&self, place: &Place) -> Result<OwnedFd> {
-        self.part.set(Part::OpenTarget);
-        mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)
-    }
-
-    /// Attaches a mount at a place; `make` says that a directory or a file is to be made for it.
-    fn attach(&self, tree: &OwnedFd, place: &Place, make: Option<bool>) -> Result<()> {
-        let Some(is_directory) = make else {
-            let target = self.target(place)?;
-            self.part.set(Part::Attach);
-            return mount::move_mount(tree.as_fd(), target.as_fd());
-        };
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        let target = if is_directory {
-            mount::mkdirat(directory, &place.name, 0o755)?;
-            self.part.set(Part::OpenTarget);
-            let flags = OFlags::PATH | OFlags::DIRECTORY;
-            mount::openat2(directory, &place.name, flags, 0, INSIDE)?
-        } else {
-            mount::create_file(directory, &place.name, 0o600)?
-        };
-        self.part.set(Part::Attach);
-        mount::move_mount(tree.as_fd(), target.as_fd())
-    }
-
-    fn cover_file(&self, place: &Place, attr: &Attr) -> Result<()> {
-        let null = self.null(OFlags::PATH)?;
-        self.part.set(Part::Make);
-        let tree = mount::open_tree_clone(null.as_fd(), false)?;
-        self.attributes(tree.as_fd(), false, attr)?;
-        self.attach(&tree, place, None)
-    }
-
-    /// Makes the new root the root, and the old one unreachable (security.md A3 45).
-    fn pivot(&mut self) -> Result<()> {
-        mount::fchdir(self.root()?)?;
-        self.part.set(Part::Attach);
-        mount::pivot_root_here()?;
-        // Both roots are at `/` now, the old one on top; it must not tell the host that it goes.
-        self.part.set(Part::Attributes);
-        let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
-        mount::mount_setattr_at(CWD, c".", true, &slave)?;
-        self.part.set(Part::Whole);
-        mount::detach_here()?;
-        mount::chdir(c"/")?;
-        self.part.set(Part::Verify);
-        self.root = None;
-        if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
     }
 
     /// Starts the process that becomes the command; this one becomes init.
@@ -607,9 +428,10 @@ impl Child<'_> {
 
 /// How sources and rules are opened: planning followed the links, so one that is met now was put
 /// there since.
-const STRICT: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
+pub(super) const STRICT: ResolveFlags =
+    ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
 /// How places inside the new root are opened.
-const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
+pub(super) const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
 
 /// Opens a file of /proc for writing, and makes sure that it is one (security.md A1 5).
 pub(super) fn proc_file(path: &CStr) -> Result<OwnedFd> {

@@ -10,6 +10,7 @@ mod child;
 mod explain;
 mod image;
 mod init;
+mod mounting;
 mod report;
 mod supervisor;
 pub(crate) mod sys;

@@ -1,0 +1,264 @@
+//! Lays out the tree of files inside: what each rule puts where.
+
+use std::path::Path;
+
+use super::Policy;
+use crate::diag::Origin;
+use crate::facts::{Facts, FileKind};
+use crate::feature::files::{Intent, Verb};
+use crate::feature::tree::{Base, Node, Tree};
+use crate::feature::{dev, mounts, network, root, user};
+use crate::plan::{MountOption, Namespace, SourceIdentity};
+use crate::value::Sourced;
+
+/// Attributes that every mount has.
+const ALWAYS: [MountOption; 2] = [MountOption::Nosuid, MountOption::Nodev];
+
+/// Returns the tree that a policy comes to.
+pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
+    let (base, mut options) = match &policy.root.directory {
+        Some((path, _)) => (Base::Host(path.clone()), ALWAYS.to_vec()),
+        None => (Base::Made, ALWAYS.to_vec()),
+    };
+    if !policy.root.is_writable {
+        options.push(MountOption::Ro);
+    }
+    let mut tree = Tree::new(base, options, policy.user.switches, facts);
+    for (path, link) in &policy.files.links {
+        tree.put(path, Node::Symlink { target: link.target.clone() }, link.origin);
+    }
+    for (path, intent) in &policy.files.intents {
+        intent_node(policy, path, intent, &mut tree);
+    }
+    executable_parts(policy, &mut tree, facts);
+    if let Some(origin) = policy.root.mounts_proc.filter(|_| policy.namespaces.has(Namespace::Pid))
+    {
+        tree.put("/proc", Node::Proc, origin.implied_by("`[root] auto-mount`"));
+    }
+    devices(policy, facts, &mut tree);
+    passwd_files(policy, facts, &mut tree);
+    if policy.root.kind == root::Kind::System {
+        hosts_file(policy, &mut tree);
+    }
+    for (path, rule) in &policy.mounts {
+        mount_node(policy, path, rule, &mut tree);
+    }
+    tree
+}
+
+fn executable(policy: &Policy, path: &Path) -> bool {
+    policy.files.exec.iter().any(|(above, _)| path.starts_with(above))
+}
+
+/// Binds what is to be executable below a writable grant on itself, without `noexec`.
+fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
+    for (path, origin) in &policy.files.exec {
+        let above = path.ancestors().skip(1).find_map(|above| policy.files.intents.get(above));
+        let is_own = policy.files.intents.contains_key(path);
+        let Some(fact) = facts.file(path).filter(|_| !is_own) else {
+            continue;
+        };
+        if above.is_some_and(|grant| grant.verb == Verb::Write) {
+            let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+            let options = ALWAYS.to_vec();
+            tree.put(
+                path,
+                Node::Bind { source: path.clone(), identity, options, is_pinned: false },
+                *origin,
+            );
+        }
+    }
+}
+
+fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_>) {
+    let mut options = ALWAYS.to_vec();
+    if intent.verb == Verb::Read {
+        options.push(MountOption::Ro);
+    } else if !executable(policy, path) {
+        options.push(MountOption::Noexec);
+    }
+    if intent.is_pinned {
+        pin(policy, path, intent.origin, tree);
+    }
+    let node = match (intent.verb, &intent.fact) {
+        (Verb::Hide, _) => Node::Cover,
+        (Verb::Private, _) | (_, None) => Node::Tmpfs {
+            size: mounts::DEFAULT_TMPFS,
+            inodes: None,
+            mode: private_mode(path, intent),
+            owner: (policy.user.entry.uid, policy.user.gid),
+            options,
+        },
+        (Verb::Read | Verb::Write, Some(fact)) => Node::Bind {
+            source: path.to_owned(),
+            identity: SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind },
+            options,
+            is_pinned: false,
+        },
+    };
+    tree.put(path, node, intent.origin);
+}
+
+/// A private directory has the mode of the one it stands for; a home only its user may enter.
+fn private_mode(path: &Path, intent: &Intent) -> u32 {
+    let temporary = ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|known| path == Path::new(known));
+    match (&intent.fact, temporary, intent.is_home) {
+        (_, true, _) => 0o1777,
+        (_, _, true) => 0o700,
+        (Some(fact), ..) if fact.mode & 0o7777 != 0 => fact.mode & 0o1777,
+        _ => 0o755,
+    }
+}
+
+/// Binds every directory between a writable grant and a hidden path on itself, so that renaming
+/// one of them gets nowhere (profile-language.md rule 4).
+fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
+    for above in path.ancestors().skip(1) {
+        let Some(grant) = policy.files.intents.get(above) else {
+            continue;
+        };
+        if grant.verb != Verb::Write {
+            return;
+        }
+        for between in path.ancestors().skip(1).take_while(|between| *between != above) {
+            tree.pin(between, above, origin);
+        }
+        return;
+    }
+}
+
+fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
+    let origin = policy.dev.origin.implied_by("`[dev] mode`");
+    let owner = (policy.user.entry.uid, policy.user.gid);
+    match policy.dev.value {
+        dev::Mode::None => {}
+        dev::Mode::Host => {
+            if let Some(fact) = facts.file(Path::new("/dev")) {
+                let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                let options = vec![MountOption::Ro, MountOption::Nosuid, MountOption::Noexec];
+                tree.put(
+                    "/dev",
+                    Node::Bind { source: "/dev".into(), identity, options, is_pinned: false },
+                    origin,
+                );
+            }
+        }
+        dev::Mode::Minimal => {
+            let noexec = vec![MountOption::Nosuid, MountOption::Noexec];
+            let tmpfs = |mode, owner, options| Node::Tmpfs {
+                size: 1 << 20,
+                inodes: None,
+                mode,
+                owner,
+                options,
+            };
+            tree.put("/dev", tmpfs(0o755, policy.user.builder(), noexec), origin);
+            for name in dev::NODES {
+                let source = Path::new("/dev").join(name);
+                if let Some(fact) = facts.file(&source) {
+                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                    tree.put(source.clone(), Node::Device { source, identity }, origin);
+                }
+            }
+            for (name, target) in dev::LINKS {
+                tree.put(
+                    Path::new("/dev").join(name),
+                    Node::Symlink { target: target.into() },
+                    origin,
+                );
+            }
+            let mut shm = ALWAYS.to_vec();
+            shm.push(MountOption::Noexec);
+            let size = mounts::DEFAULT_TMPFS;
+            let node = Node::Tmpfs { size, inodes: None, mode: 0o1777, owner, options: shm };
+            tree.put("/dev/shm", node, origin);
+            tree.put("/dev/pts", Node::Devpts, origin);
+        }
+    }
+}
+
+fn passwd_files(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
+    let origin = policy.user.origin.implied_by("`[user] passwd`");
+    let host = facts.users(Path::new("/"));
+    match policy.user.passwd {
+        user::PasswdFiles::Sandbox => {}
+        user::PasswdFiles::Host => {
+            for path in ["/etc/passwd", "/etc/group"] {
+                if let Some(fact) =
+                    facts.file(Path::new(path)).filter(|fact| fact.kind == FileKind::File)
+                {
+                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                    let options = read_only();
+                    tree.put_if_free(
+                        path,
+                        Node::Bind { source: path.into(), identity, options, is_pinned: false },
+                        origin,
+                    );
+                }
+            }
+        }
+        user::PasswdFiles::Minimal => {
+            let (passwd, group) = user::minimal_files(&policy.user, &host);
+            for (path, contents) in [("/etc/passwd", passwd), ("/etc/group", group)] {
+                if !tree.shows(Path::new(path)) {
+                    tree.put_if_free(path, Node::File { contents, mode: 0o644 }, origin);
+                }
+            }
+        }
+    }
+}
+
+/// Puts a hosts(5) file that knows the host name inside. The host's own, where a rule shows it,
+/// is of use with the host's network alone.
+fn hosts_file(policy: &Policy, tree: &mut Tree<'_>) {
+    let path = Path::new("/etc/hosts");
+    let origin = policy.network.origin.implied_by("`[network] mode`");
+    let name = policy.namespaces.hostname.as_ref().map_or("localhost", |name| name.value.as_str());
+    let contents = format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n");
+    let node = Node::File { contents, mode: 0o644 };
+    if policy.network.value == network::Mode::Host && tree.shows(path) {
+        return;
+    }
+    if tree.can_make(path) {
+        tree.put(path, node, origin);
+    }
+}
+
+fn read_only() -> Vec<MountOption> {
+    let mut options = ALWAYS.to_vec();
+    options.push(MountOption::Ro);
+    options
+}
+
+/// Takes `noexec` from a mount that says nothing of executing where `[files] exec` allows it.
+fn follow_exec(
+    policy: &Policy,
+    to: &Path,
+    mut options: Vec<MountOption>,
+    says_exec: bool,
+) -> Vec<MountOption> {
+    if !says_exec && executable(policy, to) {
+        options.retain(|option| *option != MountOption::Noexec);
+    }
+    options
+}
+
+fn mount_node(policy: &Policy, to: &Path, rule: &Sourced<mounts::Rule>, tree: &mut Tree<'_>) {
+    let to = tree.inside(to);
+    let node = match rule.value.clone() {
+        mounts::Rule::Bind { source, identity, options, says_exec } => {
+            let options = follow_exec(policy, &to, options, says_exec);
+            Node::Bind { source, identity, options, is_pinned: false }
+        }
+        mounts::Rule::Tmpfs { size, inodes, mode, options, says_exec } => {
+            let options = follow_exec(policy, &to, options, says_exec);
+            let owner = (policy.user.entry.uid, policy.user.gid);
+            Node::Tmpfs { size, inodes, mode, owner, options }
+        }
+        mounts::Rule::Proc => Node::Proc,
+        mounts::Rule::File { contents, mode } => Node::File { contents, mode },
+        mounts::Rule::Directory { mode } => Node::Directory { mode },
+        mounts::Rule::Symlink { target } => Node::Symlink { target: target.into() },
+    };
+    tree.put(to, node, rule.origin);
+}

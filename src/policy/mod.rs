@@ -1,0 +1,330 @@
+//! What a profile means on this host: every choice made, nothing unset.
+
+mod layout;
+mod variables;
+
+use std::path::{Path, PathBuf};
+
+use crate::capability;
+use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::facts::{Facts, Passwd};
+use crate::feature::tree::Tree;
+use crate::feature::{
+    capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
+    root, seccomp, user,
+};
+use crate::path::Pattern;
+use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
+use crate::profile::Profile;
+use crate::value::Sourced;
+use variables::Names;
+
+/// What a profile means on this host, one rule for each feature.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "one field for each module of `feature`")]
+pub struct Policy {
+    pub network: network::Rule,
+    pub capabilities: capabilities::Rule,
+    pub namespaces: namespaces::Rule,
+    pub root: root::Rule,
+    pub user: user::Rule,
+    pub files: files::Rule,
+    pub mounts: Vec<(PathBuf, Sourced<mounts::Rule>)>,
+    pub dev: dev::Rule,
+    pub limits: Vec<limits::Rule>,
+    pub landlock: Option<landlock::Rule>,
+    pub seccomp: Option<seccomp::Rule>,
+    pub env: env::Rule,
+    pub process: process::Rule,
+    pub command: command::Rule,
+    /// Notes on how far Landlock goes here.
+    landlock_spec: landlock::Spec,
+}
+
+/// Makes every choice; nothing where one of them cannot be made.
+pub fn resolve(
+    profile: &Profile,
+    rank: &dyn Fn(Origin) -> usize,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) -> Option<Policy> {
+    profile.warn(sink);
+    let network = network::resolve(&profile.network);
+    let capabilities = capabilities::resolve(&profile.capabilities, facts, sink);
+    let kept = capabilities.kept();
+    let needs = namespaces::Needs {
+        shares_network: network::shares_host(&network),
+        keeps_capability: (kept != 0).then_some(capabilities.origin),
+        keeps_sys_admin: (kept & capability::SYS_ADMIN != 0).then_some(capabilities.origin),
+    };
+    let namespaces = namespaces::resolve(&profile.namespaces, needs, facts, sink);
+    // The root and the user depend on each other only through paths that begin with `~`: those of
+    // the root are the caller's.
+    let caller = own_entry(facts);
+    let before = Names { facts, user: &caller, profile };
+    let context =
+        files::Context { facts, variables: &before, rank, home: &caller.home, user: caller.uid };
+    let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink)?;
+    let user = user::resolve(&profile.user, &namespaces, &root, facts, sink)?;
+    let names = Names { facts, user: &user.entry, profile };
+    let context = files::Context {
+        facts,
+        variables: &names,
+        rank,
+        home: &user.entry.home,
+        user: user.entry.uid,
+    };
+    let expand = |pattern: &Pattern| context.path(pattern);
+    let files = files::resolve(&profile.files, &root, &context, sink);
+    let mounts = mounts::resolve(&profile.mount, &expand, facts, sink);
+    let process = process::resolve(&profile.process, &expand, sink);
+    lonely_privileges(&process, &namespaces, &root, facts, sink);
+    exposed_profiles(&mounts, facts, sink);
+    Some(Policy {
+        dev: dev::resolve(&profile.dev, &root),
+        limits: limits::resolve(&profile.limits, namespaces.has(Namespace::User), facts, sink),
+        landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
+        seccomp: seccomp::resolve(&profile.seccomp, &namespaces, rank, facts, sink),
+        env: env::resolve(&profile.env, &user.entry, facts, sink),
+        command: command::resolve(&profile.command, sink)?,
+        landlock_spec: profile.landlock.clone(),
+        network,
+        capabilities,
+        namespaces,
+        root,
+        user,
+        files,
+        mounts,
+        process,
+    })
+}
+
+/// Refuses a writable bind that shows the directories of profiles under another name.
+fn exposed_profiles(
+    mounts: &[(PathBuf, Sourced<mounts::Rule>)],
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) {
+    for (_, rule) in mounts {
+        let mounts::Rule::Bind { source, options, .. } = &rule.value else {
+            continue;
+        };
+        if options.contains(&MountOption::Ro) {
+            continue;
+        }
+        for directory in facts.profile_directories() {
+            let Ok((real, _)) = crate::path::follow(&directory, facts) else {
+                continue;
+            };
+            if real.starts_with(source) || source.starts_with(&real) {
+                sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        "a writable mount would let the command change profiles of sbx",
+                    )
+                    .at(rule.origin)
+                    .with_note(format!("profiles are looked for in {}", directory.display()))
+                    .help("make it `ro`, or show a smaller part of the tree"),
+                );
+            }
+        }
+    }
+}
+
+/// Refuses what can be had only with a privilege that is not there.
+fn lonely_privileges(
+    process: &process::Rule,
+    namespaces: &namespaces::Rule,
+    root: &root::Rule,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+) {
+    let caller = facts.caller();
+    if !namespaces.has(Namespace::User) && caller.capabilities & capability::SYS_ADMIN == 0 {
+        sink.push(
+            Diagnostic::error(
+                Code::MissingPrivilege,
+                "without a user namespace, a sandbox needs CAP_SYS_ADMIN",
+            )
+            .at(namespaces.origin)
+            .help("remove `user = false` from [namespaces], or start sbx as root"),
+        );
+    }
+    if let (Some(locked), None) = (namespaces.locks, root.mounts_proc) {
+        sink.push(
+            Diagnostic::error(Code::Conflict, "mounts can be locked only where sbx mounts /proc")
+                .at(locked)
+                .label(root.origin, "\"proc\" is missing from `auto-mount` here")
+                .help("add \"proc\" to `auto-mount` in [root]"),
+        );
+    }
+    let Some(pid_1) = process.as_pid_1 else {
+        return;
+    };
+    if !namespaces.has(Namespace::Pid) || namespaces.time.is_some() {
+        let why = if namespaces.time.is_some() {
+            "shifted clocks need an init"
+        } else {
+            "there is no pid namespace"
+        };
+        sink.push(
+            Diagnostic::error(Code::Conflict, format!("the command cannot be process 1: {why}"))
+                .at(pid_1)
+                .help("remove `as-pid-1`"),
+        );
+    }
+    if namespaces.locks.is_some() {
+        sink.push(
+            Diagnostic::error(
+                Code::Conflict,
+                "the command cannot be process 1 where mounts are locked",
+            )
+            .at(pid_1)
+            .help(
+                "remove `as-pid-1`, or what asks for the lock: a kept capability or `nested-users`",
+            ),
+        );
+    }
+}
+
+fn own_entry(facts: &dyn Facts) -> Passwd {
+    let caller = facts.caller();
+    facts.users(Path::new("/")).uid(caller.uid).cloned().unwrap_or_else(|| Passwd {
+        name: String::new(),
+        uid: caller.uid,
+        gid: caller.gid,
+        home: PathBuf::from("/"),
+        shell: PathBuf::from("/bin/sh"),
+    })
+}
+
+/// Returns what will be done; problems that only the whole shows go to `sink`.
+pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
+    let mut plan = Builder::default();
+    let tree = layout::tree(policy, facts);
+    let workdir = workdir(policy, &tree, facts, sink, &mut plan);
+    // Ids are mapped before anything is done in the namespace.
+    user::compile(&policy.user, &policy.namespaces, &mut plan);
+    namespaces::compile(&policy.namespaces, &mut plan);
+    process::compile(&policy.process, &workdir, facts, &mut plan);
+    mount_steps(policy, &tree, facts, sink, &mut plan);
+    init_steps(policy, &tree, &mut plan);
+    network::compile(&policy.network, &mut plan);
+    limits::compile(&policy.limits, &mut plan);
+    let filters = policy.seccomp.is_some() || policy.landlock.is_some();
+    let holds_admin = policy.process.gains_privileges.is_some() && filters;
+    capabilities::compile(&policy.capabilities, holds_admin, &mut plan);
+    if policy.user.entry.uid != 0 {
+        plan.push(Action::VerifyNoRoot, policy.user.origin);
+    }
+    match policy.process.gains_privileges {
+        None => plan.push(Action::NoNewPrivs, Origin::DEFAULT),
+        Some(origin) => {
+            plan.note("programs inside may gain privileges at exec: no_new_privs is off", origin)
+        }
+    }
+    landlock_steps(policy, &tree, &mut plan);
+    if let Some(rule) = &policy.seccomp {
+        seccomp::compile(rule, &mut plan);
+    }
+    command::compile(&policy.command, &policy.env, &mut plan);
+    plan.finish()
+}
+
+fn mount_steps(
+    policy: &Policy,
+    tree: &Tree<'_>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+    plan: &mut Builder,
+) {
+    let origin = policy.root.origin;
+    plan.push(Action::IsolateMounts, Origin::DEFAULT);
+    match &policy.root.directory {
+        Some((path, identity)) => {
+            let source = Source { path: path.into(), identity: *identity };
+            let attributes = Attributes::new(tree.base_options().iter().copied());
+            plan.push(Action::RootBind { source, attributes }, origin);
+        }
+        None => plan.push(Action::RootTmpfs { size: 16 << 20 }, origin),
+    }
+    tree.compile(sink, plan);
+    tree.seal(facts, !policy.root.is_writable, origin, plan);
+    plan.push(Action::Pivot, Origin::DEFAULT);
+}
+
+fn init_steps(policy: &Policy, tree: &Tree<'_>, plan: &mut Builder) {
+    let default = Origin::DEFAULT;
+    if let Some(locked) = policy.namespaces.locks {
+        // Any mount but the root tells whether the mounts are locked (mount_namespaces(7)).
+        let target = tree.mount_points().next().unwrap_or(Path::new("/")).to_owned();
+        plan.push(Action::VerifyLock { target: (&target).into() }, locked);
+    }
+    if policy.process.as_pid_1.is_some() || !policy.namespaces.has(Namespace::Pid) {
+        return;
+    }
+    plan.push(Action::NotDumpable, default);
+    plan.push(Action::Split, default);
+    plan.push(
+        Action::Init {
+            uid: policy.user.entry.uid,
+            gid: policy.user.gid,
+            groups: policy.user.groups.clone(),
+            wait_for_all: policy.process.wait_for_all,
+        },
+        policy.user.origin,
+    );
+}
+
+fn landlock_steps(policy: &Policy, tree: &Tree<'_>, plan: &mut Builder) {
+    landlock::note(policy.landlock.as_ref(), &policy.landlock_spec, plan);
+    let Some(rule) = &policy.landlock else { return };
+    let (accesses, by_mounts) = tree.accesses();
+    for (path, origin) in by_mounts {
+        plan.note(
+            format!(
+                "{} is restricted by mounts alone: Landlock allows more above it",
+                path.display()
+            ),
+            origin,
+        );
+    }
+    let root = (policy.root.directory.is_some(), policy.root.origin);
+    landlock::compile(rule, &accesses, root, policy.root.is_writable, plan);
+}
+
+/// Finds the working directory: as asked, else the caller's where it can be seen, else home.
+fn workdir(
+    policy: &Policy,
+    tree: &Tree<'_>,
+    facts: &dyn Facts,
+    sink: &mut Sink,
+    plan: &mut Builder,
+) -> (PathBuf, Origin) {
+    if let Some((path, origin)) = &policy.process.cwd {
+        if !tree.has_directory(path) {
+            sink.push(
+                Diagnostic::error(
+                    Code::MissingPath,
+                    format!("the working directory `{}` cannot be seen inside", path.display()),
+                )
+                .at(*origin)
+                .help("add it to `read` or `write` in [files], or name another directory"),
+            );
+        }
+        return (path.clone(), *origin);
+    }
+    let cwd = &facts.caller().cwd;
+    if cwd.is_absolute() && tree.has_directory(cwd) {
+        return (cwd.clone(), Origin::DEFAULT);
+    }
+    let home = &policy.user.entry.home;
+    let found = if tree.has_directory(home) { home.clone() } else { PathBuf::from("/") };
+    let text = format!(
+        "the working directory {} cannot be seen inside: it is {}",
+        cwd.display(),
+        found.display()
+    );
+    plan.note(text, Origin::DEFAULT);
+    (found, Origin::DEFAULT)
+}
