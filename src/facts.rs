@@ -20,7 +20,7 @@ pub struct Caller {
     pub groups: Vec<u32>,
     /// Effective capabilities, one bit each, as in `CapEff` of proc(5).
     pub capabilities: u64,
-    /// Working directory; `/` where it was removed or cannot be read.
+    /// Working directory; empty where it was removed or cannot be read.
     pub cwd: PathBuf,
     /// File mode creation mask.
     pub umask: u32,

@@ -45,6 +45,7 @@ pub fn resolve(
     facts: &dyn Facts,
     sink: &mut Sink,
 ) -> Option<Policy> {
+    profile.warn(sink);
     let network = network::resolve(&profile.network);
     let capabilities = capabilities::resolve(&profile.capabilities, facts, sink);
     let kept = capabilities.kept();
@@ -80,7 +81,7 @@ pub fn resolve(
         dev: dev::resolve(&profile.dev, &root),
         limits: limits::resolve(&profile.limits, facts, sink),
         landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
-        seccomp: seccomp::resolve(&profile.seccomp, &namespaces, facts, sink),
+        seccomp: seccomp::resolve(&profile.seccomp, &namespaces, rank, facts, sink),
         env: env::resolve(&profile.env, &user.entry, facts, sink),
         command: command::resolve(&profile.command, sink)?,
         landlock_spec: profile.landlock.clone(),
@@ -646,7 +647,7 @@ fn workdir(
         return (path.clone(), *origin);
     }
     let cwd = &facts.caller().cwd;
-    if tree.has_directory(cwd) {
+    if cwd.is_absolute() && tree.has_directory(cwd) {
         return (cwd.clone(), Origin::DEFAULT);
     }
     let home = &policy.user.entry.home;

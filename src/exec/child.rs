@@ -78,6 +78,11 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
         part: Cell::new(Part::Whole),
         detail: 0,
     };
+    // Nothing is done in a user namespace whose ids are still to be mapped; where the supervisor
+    // is gone instead, there is nobody to be told.
+    if child.hand.waits && !matches!(fd::read_byte(child.hand.release.as_fd()), Ok(Some(_))) {
+        spawn::exit_now(125);
+    }
     for (step, op) in image.ops.iter().enumerate() {
         let actor = image.actors.get(step).copied().unwrap_or(Actor::Child);
         if !matches!(actor, Actor::Child | Actor::Payload) {
@@ -295,15 +300,9 @@ impl Child<'_> {
     /// Sets the death signal, then looks whether the parent went before it was set.
     ///
     /// getppid(2) cannot tell: in a new pid namespace it is 0 (pid_namespaces(7)).
-    pub(super) fn die_with_parent(&mut self) -> Result<()> {
+    pub(super) fn die_with_parent(&self) -> Result<()> {
         ident::set_parent_death_signal(SIGKILL)?;
         self.part.set(Part::Parent);
-        if self.hand.waits {
-            self.hand.waits = false;
-            if fd::read_byte(self.hand.release.as_fd())?.is_none() {
-                return Err(Errno::SRCH);
-            }
-        }
         if fd::is_hung_up(self.hand.release.as_fd())? { Err(Errno::SRCH) } else { Ok(()) }
     }
 

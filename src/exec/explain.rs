@@ -102,6 +102,12 @@ fn help(failure: &Failure, action: &Action) -> Vec<String> {
         (_, Part::Verify, _) if action.phase() == Phase::Root => {
             vec!["remove the option that the mount below does not have: options that the host locked are never cleared".to_owned()]
         }
+        (_, Part::Attributes, EPERM) => {
+            vec![
+                "remove the option that changes what the host locked: a mount copied into a user namespace keeps its access-time setting, and nothing is ever cleared"
+                    .to_owned(),
+            ]
+        }
         (_, Part::OpenSource, EACCES) => {
             vec!["give the caller the right to reach it, or remove it from the profile".to_owned()]
         }

@@ -155,7 +155,11 @@ impl Supervisor<'_> {
         let running = running.ok_or_else(|| failed(Errno::INVAL))?;
         // A child that waits may go on now; any other may already have executed the command.
         if self.child_waits() {
-            fd::write_byte(running.release.as_fd(), 1).map_err(failed)?;
+            match fd::write_byte(running.release.as_fd(), 1) {
+                // It was killed meanwhile: waiting for it tells by what.
+                Ok(()) | Err(Errno::PIPE) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
         }
         Ok(running)
     }
@@ -248,6 +252,7 @@ impl Supervisor<'_> {
     fn wait(&self, running: Running, manner: &mut Manner<'_>) -> Outcome {
         let mut record = Record::default();
         let mut reporting = true;
+        let mut told = false;
         let mut kill_at: Option<Instant> = None;
         loop {
             let [report, signals, ended] = match ready(
@@ -261,6 +266,7 @@ impl Supervisor<'_> {
             if reporting && report && record.read(running.report.as_fd()) {
                 reporting = false;
                 if record.failure().is_none() && !ended {
+                    told = true;
                     (manner.executed)(&self.progress.all_done());
                     let_go_of_streams();
                 }
@@ -275,7 +281,12 @@ impl Supervisor<'_> {
                 }
             }
             if ended {
-                return self.outcome(&running, &mut record, reporting);
+                let outcome = self.outcome(&running, &mut record, reporting);
+                // A quick command may have ended before its start was noticed.
+                if !told && !matches!(outcome, Outcome::Failed(_)) {
+                    (manner.executed)(&self.progress.all_done());
+                }
+                return outcome;
             }
             if kill_at.is_some_and(|at| at <= Instant::now()) {
                 kill_at = None;

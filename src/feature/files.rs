@@ -253,20 +253,7 @@ impl Finder<'_> {
     }
 
     fn list(&mut self, list: &List<Pattern>, key: &str, each: &mut Each<'_>) {
-        let folded = list.fold();
-        for unmatched in folded.unmatched {
-            let known: Vec<String> =
-                folded.items.iter().map(|item| item.value.to_string()).collect();
-            self.sink.push(
-                Diagnostic::warning(
-                    Code::NoEffect,
-                    format!("`{}` is not in `{key}`: nothing is removed", unmatched.value),
-                )
-                .at(unmatched.origin)
-                .suggest(&unmatched.value.to_string(), known.iter().map(String::as_str)),
-            );
-        }
-        for item in folded.items {
+        for item in list.items() {
             let Some(group) = item.value.group() else {
                 self.pattern(item.value, item.origin, item.value.is_optional, each);
                 continue;
@@ -482,6 +469,17 @@ impl Finder<'_> {
         }
     }
 
+    /// Says whether a link is root's where the caller's user namespace does not map root: its files
+    /// show the overflow id then, and only a directory that others cannot write tells them apart
+    /// (user_namespaces(7) "Unmapped user and group IDs").
+    fn is_hidden_roots(&self, link: &Path, owner: u32) -> bool {
+        let facts = self.context.facts;
+        let maps_root = facts.id_map(false).iter().any(|[inside, _, _]| *inside == 0);
+        let directory = link.parent().and_then(|parent| facts.file(parent));
+        let is_closed = directory.is_some_and(|fact| fact.uid == owner && fact.mode & 0o022 == 0);
+        !maps_root && owner == 65_534 && is_closed
+    }
+
     /// Refuses links that the command, or a stranger, could have planted (security.md A1 8, 9).
     fn distrust_links(&mut self) {
         let caller = self.context.facts.caller().uid;
@@ -491,7 +489,10 @@ impl Finder<'_> {
             // Started by root, a link of the command's user is followed to what is that user's own.
             let user = self.context.user;
             let is_own = link.owner == user && link.leads_to == Some(user);
-            let is_strange = link.owner != 0 && link.owner != caller && !is_own;
+            let is_strange = link.owner != 0
+                && link.owner != caller
+                && !is_own
+                && !self.is_hidden_roots(path, link.owner);
             if writable.is_none() && !is_strange {
                 continue;
             }

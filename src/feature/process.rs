@@ -16,7 +16,9 @@ pub enum Stream {
     Inherit,
     /// `/dev/null`.
     Null,
-    /// A descriptor that the caller passed: `"fd:5"`; for stderr also `"stdout"`.
+    /// What standard output is, for standard error.
+    Stdout,
+    /// A descriptor that the caller passed: `"fd:5"`.
     Descriptor(u32),
     /// A file of the host.
     File(Pattern),
@@ -28,7 +30,7 @@ impl Stream {
         match text {
             "inherit" => Some(Self::Inherit),
             "null" => Some(Self::Null),
-            "stdout" => Some(Self::Descriptor(1)),
+            "stdout" => Some(Self::Stdout),
             _ => match text.strip_prefix("fd:") {
                 Some(number) => number.parse().ok().map(Self::Descriptor),
                 None => text.starts_with(['/', '~', '$']).then(|| Self::File(Pattern::new(text))),
@@ -53,6 +55,7 @@ impl Leaf for Stream {
         toml_string(&match self {
             Self::Inherit => "inherit".to_owned(),
             Self::Null => "null".to_owned(),
+            Self::Stdout => "stdout".to_owned(),
             Self::Descriptor(number) => format!("fd:{number}"),
             Self::File(path) => path.to_string(),
         })
@@ -123,11 +126,17 @@ pub fn resolve(
     };
     let cwd = spec.cwd.get().and_then(|cwd| Some((path(&cwd.value, cwd.origin)?, cwd.origin)));
     let mut streams = Vec::new();
+    let mut wrong = Vec::new();
     for (number, slot) in [(0, &spec.stdin), (1, &spec.stdout), (2, &spec.stderr)] {
         let Some(stream) = slot.get() else { continue };
         let source = match &stream.value {
             Stream::Inherit => continue,
             Stream::Null => StdSource::Null,
+            Stream::Stdout if number == 2 => StdSource::Descriptor(1),
+            Stream::Stdout => {
+                wrong.push(stream.origin);
+                continue;
+            }
             Stream::Descriptor(from) => StdSource::Descriptor(*from),
             Stream::File(pattern) => match path(pattern, stream.origin) {
                 Some(path) => StdSource::File((&path).into()),
@@ -135,6 +144,13 @@ pub fn resolve(
             },
         };
         streams.push((number, source, stream.origin));
+    }
+    for origin in wrong {
+        sink.push(
+            Diagnostic::error(Code::BadValue, "\"stdout\" is for standard error alone")
+                .at(origin)
+                .help("write \"inherit\", \"null\", \"fd:N\" or a path"),
+        );
     }
     for number in spec.keep_fds.items().iter().filter(|number| *number.value < 3) {
         sink.push(

@@ -184,9 +184,12 @@ fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static s
 }
 
 /// Decides the filter; nothing with `set = "none"` and no rule.
+/// Where two lists name the same call the higher layer wins; inside one layer a name wins over a
+/// group, and then the more restrictive list.
 pub fn resolve(
     spec: &Spec,
     nested: &namespaces::Rule,
+    rank: &dyn Fn(Origin) -> usize,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) -> Option<Rule> {
@@ -208,7 +211,7 @@ pub fn resolve(
         }
     };
     let lists =
-        [(&spec.allow, Verdict::Allow), (&spec.deny, Verdict::EPERM), (&spec.log, Verdict::Log)];
+        [(&spec.allow, Verdict::Allow), (&spec.log, Verdict::Log), (&spec.deny, Verdict::EPERM)];
     let untouched = lists.iter().all(|(list, _)| list.is_untouched()) && spec.rule.is_untouched();
     if set.value == Set::None && untouched {
         return None;
@@ -225,13 +228,24 @@ pub fn resolve(
     let mut rules = filter::sets::set(set.value, nested.nested.value);
     rules.foreign = spec.foreign.or(Foreign::Kill).value;
     let mut whys = Vec::new();
-    for (list, verdict) in lists {
+    let mut decisions = Vec::new();
+    for (strength, (list, verdict)) in lists.into_iter().enumerate() {
         for name in list.items() {
+            let is_single = !name.value.starts_with('@');
             for call in calls(&name, arch, sink) {
-                whys.push((call, name.origin));
-                put(rules.decide(call, verdict), name.origin, sink);
+                decisions.push((
+                    (rank(name.origin), is_single, strength),
+                    call,
+                    verdict,
+                    name.origin,
+                ));
             }
         }
+    }
+    decisions.sort_by_key(|(weight, ..)| *weight);
+    for (_, call, verdict, origin) in decisions {
+        whys.push((call, origin));
+        put(rules.decide(call, verdict), origin, sink);
     }
     for rule in spec.rule.items() {
         one_rule(&rule, arch, &mut rules, &mut whys, sink);
@@ -303,6 +317,13 @@ fn one_rule(
 /// System calls that sbx itself makes after the filter is installed.
 const OWN: [&str; 3] = ["execve", "write", "exit_group"];
 
+/// Says whether some rule does not allow a call, whatever the arguments it asks for.
+fn may_refuse(rules: &FilterRules, name: &str) -> bool {
+    let Some(rule) = rules.calls.get(name) else { return !rules.unknown.is_allowing() };
+    let cases = rule.cases.iter().map(|case| case.verdict);
+    !cases.chain([rule.otherwise]).all(Verdict::is_allowing)
+}
+
 fn assemble(
     rules: FilterRules,
     arch: Arch,
@@ -312,7 +333,7 @@ fn assemble(
 ) -> Option<Rule> {
     match filter::assemble(&rules, arch) {
         Ok(program) => {
-            for name in filter::forbidden(&program, arch, &OWN) {
+            for name in OWN.into_iter().filter(|name| may_refuse(&rules, name)) {
                 let why = whys.iter().rfind(|(call, _)| *call == name);
                 let at = why.map_or(origin, |(_, origin)| *origin);
                 sink.push(

@@ -284,6 +284,10 @@ impl<'f> Tree<'f> {
                 executes: !options.contains(&MountOption::Noexec),
             };
             let (what, is_directory) = match &entry.node {
+                // Devices can be used through a read-only mount: it protects the nodes alone.
+                Node::Bind { identity, .. } if path == Path::new("/dev") => {
+                    (AccessKind::Devices, identity.kind == FileKind::Directory)
+                }
                 Node::Bind { options, identity, .. } => {
                     (files(options), identity.kind == FileKind::Directory)
                 }

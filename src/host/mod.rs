@@ -57,7 +57,7 @@ impl Live {
             gid: rustix::process::getgid().as_raw(),
             groups: Vec::new(),
             capabilities: sys::caps::capget().map_err(CallerError::Capabilities)?.effective,
-            cwd: std::env::current_dir().unwrap_or_else(|_removed| PathBuf::from("/")),
+            cwd: std::env::current_dir().unwrap_or_default(),
             umask: umask.bits(),
             terminals: stdio,
         };

@@ -72,6 +72,12 @@ macro_rules! profile {
                 })+
             }
 
+            /// Tells removals from lists that met nothing to remove, once all layers are merged.
+            pub fn warn(&self, sink: &mut Sink) {
+                Section::warn(&self.head, sink);
+                $(Section::warn(&self.$field, sink);)+
+            }
+
             /// Puts the upper layer's values on top.
             pub fn merge(&mut self, upper: Self) {
                 Section::merge(&mut self.head, upper.head);

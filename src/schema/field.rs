@@ -28,6 +28,10 @@ pub trait Field: Default {
     fn merge(&mut self, upper: Self);
     /// Returns the values in force; nothing if no layer wrote one.
     fn show(&self) -> Vec<Shown>;
+    /// Returns removals that met nothing to remove, as text.
+    fn unmatched(&self) -> Vec<(String, Origin)> {
+        Vec::new()
+    }
 }
 
 fn shown<T: Leaf>(key: Option<&str>, slot: &Slot<T>) -> Option<Shown> {
@@ -76,7 +80,10 @@ impl<T: Leaf> Field for List<T> {
             }
             return;
         };
-        for (key, value) in table.iter() {
+        // Starting afresh comes first, wherever it stands.
+        let mut keys: Vec<_> = table.iter().collect();
+        keys.sort_by_key(|(key, _)| key.get_ref().as_ref() != "replace");
+        for (key, value) in keys {
             match key.get_ref().as_ref() {
                 "replace" => {
                     self.edit(Edit::Clear(reader.origin_of(key)));
@@ -96,6 +103,11 @@ impl<T: Leaf> Field for List<T> {
 
     fn merge(&mut self, upper: Self) {
         Self::merge(self, upper);
+    }
+
+    fn unmatched(&self) -> Vec<(String, Origin)> {
+        let folded = self.fold();
+        folded.unmatched.into_iter().map(|gone| (gone.value.text(), gone.origin)).collect()
     }
 
     fn show(&self) -> Vec<Shown> {

@@ -8,6 +8,8 @@ mod field;
 mod leaf;
 mod reader;
 
+use crate::diag::{Code, Diagnostic, Sink};
+
 pub use field::{Field, Shown};
 pub use leaf::{Leaf, choice, parse_choice, toml_string};
 pub use reader::{Reader, Value, has_time, parse};
@@ -42,8 +44,25 @@ pub trait Section: Default {
     fn read(&mut self, reader: &mut Reader<'_, '_>);
     /// Puts the upper layer's section on top.
     fn merge(&mut self, upper: Self);
+    /// Tells removals from lists that met nothing to remove.
+    fn warn(&self, sink: &mut Sink);
     /// Returns the keys that some layer wrote, with their values in force.
     fn show(&self) -> Vec<(&'static str, Vec<Shown>)>;
+}
+
+/// Tells removals from one list that met nothing to remove, with the nearest that is there.
+pub(crate) fn warn_unmatched<F: Field>(key: &str, field: &F, sink: &mut Sink) {
+    for (gone, origin) in field.unmatched() {
+        let there: Vec<String> = field.show().into_iter().map(|one| one.text).collect();
+        sink.push(
+            Diagnostic::warning(
+                Code::NoEffect,
+                format!("{gone} is not in `{key}`: nothing is removed"),
+            )
+            .at(origin)
+            .suggest(&gone, there.iter().map(String::as_str)),
+        );
+    }
 }
 
 /// Declares a section: a struct of fields with the keys they are written under.
@@ -74,6 +93,10 @@ macro_rules! section {
 
             fn merge(&mut self, upper: Self) {
                 $($crate::schema::Field::merge(&mut self.$field, upper.$field);)*
+            }
+
+            fn warn(&self, sink: &mut $crate::diag::Sink) {
+                $($crate::schema::warn_unmatched($key, &self.$field, sink);)*
             }
 
             fn show(&self) -> Vec<(&'static str, Vec<$crate::schema::Shown>)> {

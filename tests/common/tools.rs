@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 pub struct Tools {
     /// sbx.
     pub sbx: PathBuf,
+    /// sbx with hooks, `tests/tools/hooked.rs`.
+    pub hooked: PathBuf,
     /// `tests/tools/probe.rs`, static.
     pub probe: PathBuf,
 }
@@ -26,19 +28,25 @@ pub fn tools() -> &'static Tools {
             .expect("no other test keeps the lock for good");
         let probe = probe();
         let sbx = Path::new(env!("CARGO_BIN_EXE_sbx"));
-        let directory = directory(sbx, &probe);
-        Tools { sbx: copy(sbx, &directory, "sbx"), probe: copy(&probe, &directory, "probe") }
+        let hooked = sbx.with_file_name("examples").join("hooked");
+        let directory = directory(&[sbx, &hooked, &probe]);
+        Tools {
+            sbx: copy(sbx, &directory, "sbx"),
+            hooked: copy(&hooked, &directory, "hooked"),
+            probe: copy(&probe, &directory, "probe"),
+        }
     })
 }
 
 /// A fresh directory for this user and these builds.
-fn directory(sbx: &Path, probe: &Path) -> PathBuf {
+fn directory(builds: &[&Path]) -> PathBuf {
     let stamp = |path: &Path| {
         let meta = fs::metadata(path).expect("a tool that was built");
         format!("{:x}-{:x}-{:x}", meta.ino(), meta.mtime_nsec(), meta.len())
     };
     let uid = rustix::process::geteuid().as_raw();
-    let path = PathBuf::from(format!("/tmp/sbx-tools-{uid}-{}-{}", stamp(sbx), stamp(probe)));
+    let stamps: Vec<String> = builds.iter().map(|build| stamp(build)).collect();
+    let path = PathBuf::from(format!("/tmp/sbx-tools-{uid}-{}", stamps.join("-")));
     if let Err(error) = fs::create_dir(&path) {
         assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{}", path.display());
     }

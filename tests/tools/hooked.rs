@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `fail:K:E` | step K (from 0) fails with errno E without being tried |
 //! | `skip:K,L,…` | these steps are left out |
-//! | `stop:K` | before step K a byte is written to descriptor 8, then descriptor 9 is read to its end |
+//! | `stop:K:W:R` | before step K a byte is written to descriptor W, then one is read from descriptor R |
 //!
 //! Its allocator ends the process with status 99 at the first allocation after the clone.
 #![allow(
@@ -67,7 +67,7 @@ enum Hook {
     Nothing,
     Fail(usize, i32),
     Skip(Vec<usize>),
-    Stop(usize),
+    Stop(usize, i32, i32),
 }
 
 static HOOK: OnceLock<Hook> = OnceLock::new();
@@ -77,7 +77,10 @@ fn parse(text: &str) -> Hook {
     match text.split(':').collect::<Vec<_>>().as_slice() {
         ["fail", step, errno] => Hook::Fail(number(step), errno.parse().expect("an errno")),
         ["skip", steps] => Hook::Skip(steps.split(',').map(number).collect()),
-        ["stop", step] => Hook::Stop(number(step)),
+        ["stop", step, told, go] => {
+            let descriptor = |text: &str| text.parse().expect("a descriptor");
+            Hook::Stop(number(step), descriptor(told), descriptor(go))
+        }
         [""] => Hook::Nothing,
         _ => panic!("SBX_TEST_HOOK: {text}"),
     }
@@ -87,11 +90,11 @@ fn before(step: usize) -> Verdict {
     match HOOK.get() {
         Some(Hook::Fail(at, errno)) if *at == step => Verdict::Fail(*errno),
         Some(Hook::Skip(steps)) if steps.contains(&step) => Verdict::Skip,
-        Some(Hook::Stop(at)) if *at == step => {
+        Some(Hook::Stop(at, told, go)) if *at == step => {
             let mut byte = 0_u8;
             unsafe {
-                libc::write(8, (&raw const byte).cast(), 1);
-                while libc::read(9, (&raw mut byte).cast(), 1) == 1 {}
+                libc::write(*told, (&raw const byte).cast(), 1);
+                libc::read(*go, (&raw mut byte).cast(), 1);
             }
             Verdict::Go
         }

@@ -1,0 +1,240 @@
+//! Every step of every way through: made to fail, stopped and killed at, and none of them
+//! allocating in the child.
+//!
+//! These tests use `tests/tools/hooked.rs`: sbx itself with hooks around its steps.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test"
+)]
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use common::{Caller, Ended, Feature, Sbx, Work, needs, tools};
+use rustix::io::FdFlags;
+use rustix::process::Signal;
+
+/// One way from a command line to a command.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    name: &'static str,
+    caller: Caller,
+    args: &'static [&'static str],
+}
+
+const fn way(name: &'static str, caller: Caller, args: &'static [&'static str]) -> Way {
+    Way { name, caller, args }
+}
+
+/// Ways that between them have every kind of step.
+const WAYS: [Way; 7] = [
+    way("the default, as an ordinary user", Caller::Ordinary, &[]),
+    way("the default, as root", Caller::Root, &[]),
+    way(
+        "locked, as an ordinary user",
+        Caller::Ordinary,
+        &["--keep-cap", "net-bind-service", "--net", "loopback"],
+    ),
+    way("locked, as root", Caller::Root, &["--keep-cap", "net-bind-service"]),
+    way("without a user namespace", Caller::Root, &["--set", "namespaces.user=false"]),
+    way(
+        "with everything else",
+        Caller::Root,
+        &[
+            "--set",
+            "namespaces.time=true",
+            "--set",
+            "namespaces.domainname=d",
+            "--set",
+            "process.no-new-privs=false",
+            "--set",
+            "process.stdin=null",
+            "--set",
+            "process.stdout=/dev/null",
+            "--set",
+            "landlock.tcp-bind=[80]",
+            "--tmpfs",
+            "/scratch:1M",
+        ],
+    ),
+    way("as process 1", Caller::Ordinary, &["--set", "process.as-pid-1=true"]),
+];
+
+fn possible() -> impl Iterator<Item = Way> {
+    WAYS.into_iter().filter(|way| way.caller == Caller::Ordinary || needs(Feature::Root))
+}
+
+/// Orphans of one test must not be waited for by another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn hooked(way: Way, hook: &str) -> Sbx {
+    let run = Sbx::run(way.caller).with_program(&tools().hooked).env("SBX_TEST_HOOK", hook);
+    run.args(["--no-profile"]).args(way.args)
+}
+
+/// Steps of the plan of a way: phase, words.
+fn steps(way: Way) -> Vec<(String, String)> {
+    let plan = Sbx::verb(way.caller, "plan").args(["--json", "--no-profile"]).args(way.args);
+    let plan = plan.command(["/bin/echo", "started"]).ended().fine();
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).expect("a plan is JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let steps = plan["steps"].as_array().expect("steps").iter();
+    steps.map(|step| (text(&step["phase"]), text(&step["words"]))).collect()
+}
+
+#[test]
+fn the_child_allocates_nothing() {
+    for way in possible() {
+        let ended = hooked(way, "").command(["/bin/true"]).ended();
+        assert_eq!(ended.status, 0, "{}: {ended:#?}", way.name);
+    }
+    for name in ["base", "browser", "build", "cli", "gui-app"] {
+        let work = Work::new(Caller::Ordinary);
+        let run = Sbx::run(Caller::Ordinary).with_program(&tools().hooked).cwd(work.path());
+        let ended = run.args(["-p", name]).command(["/bin/true"]).ended();
+        assert_eq!(ended.status, 0, "{name}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_step_that_fails_is_named_and_the_command_does_not_start() {
+    for way in possible() {
+        let steps = steps(way);
+        for (number, (phase, words)) in steps.iter().enumerate() {
+            // 71 is EPROTO: nothing else on the way gives it.
+            let run = hooked(way, &format!("fail:{number}:71")).command(["/bin/echo", "started"]);
+            let Ended { status, stdout, stderr, .. } = run.ended();
+            let at = format!("{}: step {}, {words}: {stderr}", way.name, number + 1);
+            assert_eq!(stdout, "", "{at}");
+            if phase == "exec" {
+                assert_eq!(status, 126, "{at}");
+                continue;
+            }
+            assert_eq!(status, 125, "{at}");
+            assert!(stderr.contains("(EPROTO)"), "{at}");
+            assert!(
+                stderr.contains(&format!(
+                    "phase `{phase}`, step {} of {}",
+                    number + 1,
+                    steps.len()
+                )),
+                "{at}"
+            );
+        }
+    }
+}
+
+/// A mount namespace of this thread's own in which `/` is shared recursively, with a fresh /tmp
+/// and /dev/shm, so that whatever is left behind is seen.
+fn shared_world(work: &Work) {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("root may unshare mounts");
+    let tools_directory = tools().sbx.parent().expect("tools lie in a directory").to_owned();
+    let shown = tools_directory.display();
+    let copy = work.at("tools");
+    let script = format!(
+        "set -e; mount --make-rprivate /; cp -a {shown} {copy}; mount -t tmpfs tmpfs /tmp; \
+         mkdir -p {shown}; mount --bind {copy} {shown}; mount -t tmpfs tmpfs /dev/shm; \
+         chmod 1777 /tmp /dev/shm; mount --make-rshared /"
+    );
+    let status = Command::new("/bin/sh").args(["-c", &script]).status().expect("a shell");
+    assert!(status.success(), "{script}");
+}
+
+/// What would show that something was left behind.
+fn world() -> (String, Vec<PathBuf>) {
+    let mounts = std::fs::read_to_string("/proc/thread-self/mountinfo").expect("mountinfo");
+    let list = |path: &str| std::fs::read_dir(path).expect("a directory").flatten();
+    let mut files: Vec<PathBuf> =
+        list("/tmp").chain(list("/dev/shm")).map(|entry| entry.path()).collect();
+    files.sort();
+    (mounts, files)
+}
+
+/// Waits until no process of a sandbox is left: orphans are reparented to the tests.
+fn nobody_is_left(at: &str) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
+            Err(rustix::io::Errno::CHILD) => return,
+            Err(error) => panic!("{at}: {error}"),
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                assert!(Instant::now() < until, "{at}: a process of the sandbox is left");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// Stops at a step, kills sbx there, and lets go of whoever stopped.
+fn kill_at(way: Way, step: usize) {
+    let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
+    let (go_end, mut go) = std::io::pipe().expect("a pipe");
+    rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
+    rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
+    let hook = format!("stop:{step}:{}:{}", reached_end.as_raw_fd(), go_end.as_raw_fd());
+    let mut running = hooked(way, &hook).command(["/bin/sleep", "1000"]).start();
+    drop(reached_end);
+    drop(go_end);
+    let mut byte = [0];
+    reached
+        .read_exact(&mut byte)
+        .unwrap_or_else(|error| panic!("{}: step {} was not reached: {error}", way.name, step + 1));
+    running.signal(Signal::KILL);
+    running.wait();
+    // A process that stopped before its death signal was set goes on, and must end by itself.
+    let _gone = go.write_all(&byte);
+    drop(running);
+}
+
+#[test]
+fn killed_at_any_step_nothing_is_left_behind() {
+    if !needs(Feature::Root) {
+        return;
+    }
+    let _alone = alone();
+    let work = Work::new(Caller::Root);
+    shared_world(&work);
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("any process may");
+    let mut count = 0;
+    for way in possible() {
+        let before = world();
+        for step in 0..steps(way).len() {
+            let at = format!("{}: killed at step {}", way.name, step + 1);
+            kill_at(way, step);
+            nobody_is_left(&at);
+            assert_eq!(world(), before, "{at}");
+            count += 1;
+        }
+    }
+    println!("killed at {count} steps");
+}
+
+#[test]
+fn without_the_phase_that_isolates_mounts_they_are_seen_outside() {
+    if !needs(Feature::Root) {
+        return;
+    }
+    let _alone = alone();
+    let work = Work::new(Caller::Root);
+    shared_world(&work);
+    let way = WAYS[4];
+    assert_eq!(way.name, "without a user namespace");
+    let isolate = steps(way).iter().position(|(phase, _)| phase == "isolate").expect("a phase");
+    let before = world();
+    let ended = hooked(way, &format!("skip:{isolate}")).command(["/bin/true"]).ended();
+    assert_ne!(world(), before, "the test above would not see a mount that leaks: {ended:#?}");
+}
