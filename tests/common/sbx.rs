@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::{Caller, Report, tools};
 
 /// After this, something hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A run of sbx that is being described.
 #[derive(Debug)]
@@ -196,6 +196,14 @@ impl Sbx {
     /// Runs it to its end.
     pub fn ended(self) -> Ended {
         self.start().end()
+    }
+
+    /// Runs it and expects success and an output that ends so.
+    #[track_caller]
+    pub fn ended_with(self, end: &str) {
+        let ended = self.ended();
+        assert_eq!((ended.status, ended.signal), (0, None), "{ended:#?}");
+        assert!(ended.stdout.ends_with(end), "{ended:#?}");
     }
 
     /// Runs it, expects success, and returns what the probe reported.
