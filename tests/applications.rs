@@ -103,22 +103,25 @@ as_both! {
         assert_eq!(pixel(&picture), "12 200 34", "{ended:?}");
     }
 
-    fn chromium_loads_a_page_without_network_and_home(caller) {
-        if !needs(Feature::Program("chromium")) {
+    fn chromium_answers_and_its_own_sandbox_is_whole(caller) {
+        if !needs(Feature::Program("chromium")) || !needs(Feature::Python) {
             return;
         }
         let work = project(caller, &[("page.html", PAGE)]);
-        let dump = |url: &str| {
-            Sbx::run(caller)
-                .args(["--profile", "browser", "--net", "none", "--read", "."])
-                .cwd(work.path().join("project"))
-                .command(["chromium", "--headless", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom", url])
-                .ended()
-        };
-        let page = dump(&format!("file://{}", work.at("project/page.html")));
-        assert!(page.stdout.contains("<title>the page</title>"), "{page:?}");
-        let sandbox = dump("chrome://sandbox");
-        assert!(sandbox.stdout.contains("You are adequately sandboxed"), "{sandbox:?}");
+        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/cdp.py");
+        let driver = std::fs::read_to_string(driver).expect("the driver");
+        let driver = work.file("cdp.py", &driver);
+        let page = format!("file://{}", work.at("project/page.html"));
+        let script = "exec python3 \"$DRIVER\" \"$PAGE\" chrome://sandbox -- $SBX run $AS_ROOT \\
+            --profile browser --net none --read . --keep-fd 3 --keep-fd 4 -- chromium";
+        let ended = Sbx::shell(caller, script)
+            .env("DRIVER", driver)
+            .env("PAGE", page)
+            .cwd(work.path().join("project"))
+            .ended();
+        assert_eq!(ended.status, 0, "{ended:?}");
+        assert!(ended.stdout.starts_with("the page\n"), "{ended:?}");
+        assert!(ended.stdout.contains("You are adequately sandboxed"), "{ended:?}");
     }
 }
 
