@@ -338,8 +338,15 @@ impl Running {
     /// Waits until sbx has ended and nobody holds its output any more.
     pub fn end(mut self) -> Ended {
         self.stdin = None;
+        let shown = self.shown.clone();
         let text = |thread: Option<JoinHandle<String>>| {
-            thread.map(|one| one.join().expect("a reader does not panic")).unwrap_or_default()
+            let Some(thread) = thread else { return String::new() };
+            let (read, reading) = channel();
+            std::thread::spawn(move || read.send(thread.join()));
+            // Whoever outlives sbx holds its output open: that is a failure, not a wait for ever.
+            let read = reading.recv_timeout(TIMEOUT + TIMEOUT / 4);
+            read.unwrap_or_else(|_held| panic!("{shown}: something still holds its output"))
+                .expect("a reader does not panic")
         };
         let stdout = text(self.stdout.take());
         let stderr = text(self.stderr.take());
