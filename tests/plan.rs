@@ -52,7 +52,7 @@ as_both! {
             assert_eq!(listed.len(), text.len(), "{profile}");
             for (number, (step, line)) in listed.iter().zip(&text).enumerate() {
                 let actor = step["actor"].as_str().expect("an actor");
-                let words = step["text"].as_str().unwrap_or_default();
+                let words = step["words"].as_str().expect("words");
                 assert!(line.contains(actor) && line.contains(words), "{line} and {step}");
                 assert!(line.trim_start().starts_with(&format!("{} ", number + 1)), "{line}");
                 assert!(step["action"].is_string() && step["phase"].is_string(), "{step}");

@@ -30,6 +30,7 @@ pub use tools::{Tools, tools};
 pub use work::Work;
 
 /// Makes of one body a test as an ordinary user and one as root with `--user`.
+#[allow(unused_macros, reason = "each test program uses a part of it")]
 macro_rules! as_both {
     ($($(#[$meta:meta])* fn $name:ident($caller:ident) $body:block)+) => {
         $($(#[$meta])* mod $name {

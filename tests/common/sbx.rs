@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::{Caller, Report, tools};
 
 /// After this, something hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A run of sbx that is being described.
 #[derive(Debug)]
@@ -198,6 +198,14 @@ impl Sbx {
         self.start().end()
     }
 
+    /// Runs it and expects success and an output that ends so.
+    #[track_caller]
+    pub fn ended_with(self, end: &str) {
+        let ended = self.ended();
+        assert_eq!((ended.status, ended.signal), (0, None), "{ended:#?}");
+        assert!(ended.stdout.ends_with(end), "{ended:#?}");
+    }
+
     /// Runs it, expects success, and returns what the probe reported.
     pub fn report(self) -> Report {
         let ended = self.ended();
@@ -330,8 +338,15 @@ impl Running {
     /// Waits until sbx has ended and nobody holds its output any more.
     pub fn end(mut self) -> Ended {
         self.stdin = None;
+        let shown = self.shown.clone();
         let text = |thread: Option<JoinHandle<String>>| {
-            thread.map(|one| one.join().expect("a reader does not panic")).unwrap_or_default()
+            let Some(thread) = thread else { return String::new() };
+            let (read, reading) = channel();
+            std::thread::spawn(move || read.send(thread.join()));
+            // Whoever outlives sbx holds its output open: that is a failure, not a wait for ever.
+            let read = reading.recv_timeout(TIMEOUT + TIMEOUT / 4);
+            read.unwrap_or_else(|_held| panic!("{shown}: something still holds its output"))
+                .expect("a reader does not panic")
         };
         let stdout = text(self.stdout.take());
         let stderr = text(self.stderr.take());
