@@ -28,6 +28,8 @@ pub enum StoreError {
         path: PathBuf,
         /// Why it is not trusted.
         why: String,
+        /// What to do about it.
+        help: String,
     },
 }
 
@@ -47,25 +49,33 @@ pub fn exists(path: &Path) -> bool {
 /// than root and the caller.
 pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
     let failed = |source| StoreError::Read { path: path.to_owned(), source };
-    let untrusted = |why: String| StoreError::Untrusted { path: path.to_owned(), why };
+    let shown = path.display();
+    let untrusted =
+        |why: String, help: String| StoreError::Untrusted { path: path.to_owned(), why, help };
     let file = std::fs::File::open(path).map_err(failed)?;
     let status = file.metadata().map_err(failed)?;
     if !status.is_file() {
-        return Err(untrusted("is not a regular file".to_owned()));
+        return Err(untrusted("is not a regular file".to_owned(), "name a file".to_owned()));
     }
     if status.uid() != 0 && status.uid() != caller {
-        return Err(untrusted(format!(
-            "belongs to user {}, neither root nor the caller",
-            status.uid()
-        )));
+        return Err(untrusted(
+            format!("belongs to user {}, neither root nor the caller", status.uid()),
+            format!("give it to root or to yourself: `chown 0 {shown}`"),
+        ));
     }
     if status.mode() & 0o022 != 0 {
-        return Err(untrusted("can be written by its group or by everybody".to_owned()));
+        return Err(untrusted(
+            "can be written by its group or by everybody".to_owned(),
+            format!("take that from them: `chmod go-w {shown}`"),
+        ));
     }
     let mut text = String::new();
     file.take(MAX_PROFILE + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_PROFILE {
-        return Err(untrusted(format!("is longer than {MAX_PROFILE} bytes")));
+        return Err(untrusted(
+            format!("is longer than {MAX_PROFILE} bytes"),
+            "split it, with `extends`".to_owned(),
+        ));
     }
     Ok(text)
 }

@@ -145,10 +145,12 @@ impl Flags<'_> {
         match parse_choice(text, known) {
             Ok(choice) => Some(choice),
             Err(expected) => {
-                let near = nearest(text, known.iter().map(|(name, _)| *name));
-                let help = near
-                    .map_or(format!("write one of {expected}"), |name| format!("write `{name}`"));
-                self.bad(origin, format!("unknown value `{text}`"), help);
+                self.sink.push(
+                    Diagnostic::error(Code::BadValue, format!("unknown value `{text}`"))
+                        .at(origin)
+                        .suggest(text, known.iter().map(|(name, _)| *name))
+                        .with_note(format!("expected one of {expected}")),
+                );
                 None
             }
         }

@@ -73,7 +73,9 @@ impl Library {
             }
             let near = nearest(name, all.iter().map(|(known, _)| known.as_str()));
             diagnostic = match near {
-                Some(known) => diagnostic.help(format!("write `{known}`")),
+                Some(known) => {
+                    diagnostic.help(format!("write `{known}`")).help("see `sbx profiles` for all")
+                }
                 None if origin.is_some() => {
                     diagnostic.help("`extends` takes names, not paths; see `sbx profiles`")
                 }
@@ -111,12 +113,11 @@ impl Library {
                     if let Some(origin) = origin {
                         diagnostic = diagnostic.at(origin);
                     }
-                    diagnostic = match error {
-                        store::StoreError::Untrusted { .. } => {
-                            diagnostic.help("give the file to the caller or root, and take from others the right to write it")
-                        }
-                        store::StoreError::Read { .. } => diagnostic.help("name a file that can be read"),
+                    let help = match error {
+                        store::StoreError::Untrusted { help, .. } => help,
+                        store::StoreError::Read { .. } => "name a file that can be read".to_owned(),
                     };
+                    diagnostic = diagnostic.help(help);
                     sink.push(diagnostic);
                     return None;
                 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::args::{Overrides, PlanArgs, RunArgs};
 use super::load::Library;
 use super::{FAILED, Told, layer, print};
-use crate::diag::Severity;
+use crate::diag::{Origin, Severity};
 use crate::exec::{Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
 use crate::host::Live;
@@ -86,8 +86,10 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     let facts = Live::new()?;
     let library = Library::new(facts.profile_directories(), facts.caller().uid);
     let mut names = flags.profiles.clone();
+    let mut serving = None;
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
-        names.extend(library.serving(command).map(OsString::from));
+        serving = library.serving(command);
+        names.extend(serving.clone().map(OsString::from));
     }
     let mut stack = Stack::default();
     for name in &names {
@@ -106,7 +108,11 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     if told.sink.has_errors() {
         return Ok(None);
     }
-    let plan = policy::compile(&policy, &facts, &mut told.sink);
+    let mut plan = policy::compile(&policy, &facts, &mut told.sink);
+    if let Some(name) = serving {
+        let text = format!("profile `{name}` is used because it serves this command");
+        plan.notes.push(plan::Note { text, origin: Origin::DEFAULT });
+    }
     if !told.sink.has_errors() {
         plan::check(&plan, &mut told.sink);
     }

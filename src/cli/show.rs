@@ -45,18 +45,31 @@ fn text(profile: &Profile, sources: &SourceMap) -> String {
             let _written = writeln!(out, "[{section}]");
         }
         for (key, shown) in keys {
-            for one in shown {
-                let name = match (key, &one.key) {
-                    ("", Some(inner)) => inner.clone(),
-                    (key, Some(inner)) => format!("{key}.{inner}"),
-                    (key, None) => key.to_owned(),
-                };
-                let _written = writeln!(out, "{name} = {}  # {}", one.text, origin(&one, sources));
-            }
+            show_key(key, &shown, profile.is_list(&section, key), sources, &mut out);
         }
         out.push('\n');
     }
     out
+}
+
+/// Shows a key: a list with an item to a line, so that each has its origin and the whole is TOML.
+fn show_key(key: &str, shown: &[Shown], is_list: bool, sources: &SourceMap, out: &mut String) {
+    if is_list {
+        let _written = writeln!(out, "{key} = [");
+        for one in shown {
+            let _written = writeln!(out, "    {},  # {}", one.text, origin(one, sources));
+        }
+        out.push_str("]\n");
+        return;
+    }
+    for one in shown {
+        let name = match (key, &one.key) {
+            ("", Some(inner)) => inner.clone(),
+            (key, Some(inner)) => format!("{key}.{inner}"),
+            (key, None) => key.to_owned(),
+        };
+        let _written = writeln!(out, "{name} = {}  # {}", one.text, origin(one, sources));
+    }
 }
 
 fn origin(one: &Shown, sources: &SourceMap) -> String {
@@ -188,11 +201,12 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
         args.files.clone()
     };
     for path in &places {
-        // A name without a slash is a file here, not the name of a profile.
-        let path = if path.components().count() == 1 {
-            PathBuf::from(".").join(path)
-        } else {
+        // A word that is no file is the name of a profile, as everywhere.
+        let is_word = path.components().count() == 1 && !crate::store::exists(path);
+        let path = if is_word || path.is_absolute() {
             path.clone()
+        } else {
+            PathBuf::from(".").join(path)
         };
         library.layers(path.as_os_str(), &mut told);
     }
@@ -213,7 +227,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
                 State::Partly => "partly",
                 State::Missing => "missing",
             };
-            let _written = writeln!(out, "{state:<8} {}: {}", check.name, check.found);
+            let found = if check.found.is_empty() { "" } else { ": " };
+            let _written = writeln!(out, "{state:<8} {}{found}{}", check.name, check.found);
             if let Some(remedy) = &check.remedy {
                 let _written = writeln!(out, "{:<8} remedy: {remedy}", "");
             }

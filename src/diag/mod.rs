@@ -148,11 +148,17 @@ impl Sink {
 
 /// Returns the known name that is nearest to `found`, if one is near enough to be meant.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    // What was cut short is meant before what merely looks alike.
+    let mut begun = known.iter().filter(|name| !found.is_empty() && name.starts_with(found));
+    if let (Some(only), None) = (begun.next(), begun.next()) {
+        return Some(only);
+    }
     let (score, name) = known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(found, name), name))
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score > 0.78).then_some(name)
+    (score > 0.84).then_some(name)
 }
 
 /// Escapes what could forge or hide a line of a message: control characters, and characters that
@@ -183,6 +189,10 @@ mod tests {
     fn the_nearest_name_is_proposed_and_a_far_one_is_not() {
         assert_eq!(nearest("raed", ["read", "write"]), Some("read"));
         assert_eq!(nearest("zzz", ["read", "write"]), None);
+        assert_eq!(
+            nearest("net-bind", ["net-admin", "net-bind-service"]),
+            Some("net-bind-service")
+        );
     }
 
     #[test]

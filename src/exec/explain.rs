@@ -205,32 +205,36 @@ fn not_found(
     if !name.contains('/') {
         diagnostic = diagnostic.with_note(format!("searched inside in {}", inside.join(":")));
     }
+    let is_path = name.contains('/');
     let path = facts.env(OsStr::new("PATH")).unwrap_or_default();
     let elsewhere = path
         .as_bytes()
         .split(|byte| *byte == b':')
+        .filter(|part| !is_path && !part.is_empty())
         .map(|part| Path::new(OsStr::from_bytes(part)).join(name));
-    let here = candidates.iter().map(|text| text.as_path().to_owned());
-    let on_host =
-        here.chain(elsewhere).find(|path| path.is_absolute() && facts.file(path).is_some());
-    match on_host {
-        Some(path) => {
-            let shown = printable_os(&path);
-            let diagnostic = diagnostic
-                .with_note(format!("it is at {shown} on the host, which cannot be seen inside"));
-            let diagnostic = diagnostic
-                .help(format!("add \"{shown}\" to `read` in [files], or write `--read {shown}`"));
-            if inside
-                .iter()
-                .any(|directory| Path::new(directory) == path.parent().unwrap_or(Path::new("/")))
-            {
-                diagnostic
-            } else {
-                diagnostic.help(format!("name the command by its path, `{shown}`: its directory is not in the PATH inside"))
-            }
-        }
-        None => diagnostic.help("install it on the host, or name it by its path"),
+    let here = candidates.iter().map(|text| facts.caller().cwd.join(text.as_path()));
+    let on_host = here
+        .chain(elsewhere)
+        .map(|path| crate::path::normal(&path))
+        .find(|path| path.is_absolute() && facts.file(path).is_some());
+    let Some(path) = on_host else {
+        return diagnostic.help(if is_path {
+            "look for a slip in the path: it is not on the host either"
+        } else {
+            "install it on the host, or name it by its path"
+        });
+    };
+    let shown = printable_os(&path);
+    let diagnostic = diagnostic
+        .with_note(format!("it is at {shown} on the host, which cannot be seen inside"))
+        .help(format!("add \"{shown}\" to `read` in [files], or write `--read {shown}`"));
+    let directory = path.parent().map(printable_os).unwrap_or_default();
+    if is_path || inside.contains(&directory) {
+        return diagnostic;
     }
+    diagnostic.help(format!(
+        "name the command by its path, `{shown}`: its directory is not in the PATH inside"
+    ))
 }
 
 fn not_executable(

@@ -18,7 +18,7 @@ impl Leaf for Argv {
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let Some(array) = value.get_ref().as_array() else {
-            reader.wrong_type(value, Self::EXPECTS);
+            reader.not_a_list(value, Self::EXPECTS);
             return None;
         };
         let words: Option<Vec<OsString>> =

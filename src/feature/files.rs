@@ -195,8 +195,11 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
             found.grant(path, verb, origin, optional);
         });
     }
-    found.list(&spec.exec, &mut |found, path, origin, _| {
+    found.list(&spec.exec, &mut |found, path, origin, optional| {
         if let Ok(real) = found.follow(path, origin) {
+            if !optional {
+                found.exec_has_effect(&real.0, path, origin);
+            }
             found.rule.exec.push((real.0, origin));
         }
     });
@@ -409,6 +412,20 @@ impl Finder<'_> {
     fn is_shown(&self, path: &Path) -> bool {
         let above = path.ancestors().find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
+    }
+
+    /// Warns where `exec` names nothing that another rule shows.
+    fn exec_has_effect(&mut self, real: &Path, written: &Path, origin: Origin) {
+        let mut shown = self.rule.intents.iter().filter(|(_, intent)| intent.verb != Verb::Hide);
+        if shown.any(|(path, _)| path.starts_with(real) || real.starts_with(path)) {
+            return;
+        }
+        let path = printable_os(written);
+        self.sink.push(
+            Diagnostic::warning(Code::NoEffect, format!("`exec` grants nothing itself, and no rule shows `{path}`: nothing becomes executable"))
+                .at(origin)
+                .help(format!("add it to `read` or `write` in [files], or write `--read {path}`")),
+        );
     }
 
     /// Keeps the directories of profiles from being written, whatever a rule says: what is written

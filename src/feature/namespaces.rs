@@ -28,16 +28,18 @@ impl Leaf for Switch {
             (Some(true), _) => Some(Self::On),
             (Some(false), _) => Some(Self::Off),
             (None, Some("try")) => Some(Self::Try),
-            (None, Some(_)) => {
-                let origin = reader.origin(value);
-                reader.sink.push(
+            (None, Some(text)) => {
+                let is_place = text.contains('/') || text.bytes().all(|byte| byte.is_ascii_digit());
+                let diagnostic = if is_place {
                     Diagnostic::error(
                         Code::Reserved,
                         "joining a namespace that exists is not in this version of sbx",
                     )
-                    .at(origin)
-                    .help("write `true`, `false` or \"try\""),
-                );
+                } else {
+                    Diagnostic::error(Code::BadValue, format!("unknown value `{text}`"))
+                };
+                let origin = reader.origin(value);
+                reader.sink.push(diagnostic.at(origin).help("write `true`, `false` or \"try\""));
                 None
             }
             (None, None) => {

@@ -86,7 +86,7 @@ fn in_child(flags: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
 fn namespace_check(name: &'static str, namespace: Namespace, then: fn(()) -> Result<()>) -> Check {
     let flags = Namespace::User.clone_flag() | namespace.clone_flag();
     match in_child(flags, || then(())) {
-        Ok(()) => works(name, "works"),
+        Ok(()) => works(name, ""),
         Err(errno) => {
             let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
             Check { name, state: State::Missing, found: cause, remedy: Some(remedy) }
@@ -192,7 +192,7 @@ fn seccomp_check() -> Check {
         seccomp::install_filter(&allow, 0)
     });
     match tried {
-        Ok(()) => works(name, "works"),
+        Ok(()) => works(name, ""),
         Err(errno) => Check {
             name,
             state: State::Missing,

@@ -23,6 +23,8 @@ use crate::facts::{Caller, Facts, FileFact, FileKind, Kernel, Users};
 #[derive(Debug)]
 pub struct Live {
     caller: Caller,
+    /// PATH, for messages after the environment was overwritten.
+    path: Option<OsString>,
     kernel: OnceCell<Kernel>,
     files: RefCell<HashMap<PathBuf, Option<FileFact>>>,
     users: RefCell<HashMap<PathBuf, Users>>,
@@ -63,6 +65,7 @@ impl Live {
         };
         Ok(Self {
             caller,
+            path: std::env::var_os("PATH"),
             kernel: OnceCell::new(),
             files: RefCell::default(),
             users: RefCell::default(),
@@ -85,7 +88,7 @@ impl Facts for Live {
     }
 
     fn env(&self, name: &OsStr) -> Option<OsString> {
-        std::env::var_os(name)
+        if name == "PATH" { self.path.clone() } else { std::env::var_os(name) }
     }
 
     fn env_names(&self) -> Vec<OsString> {

@@ -136,7 +136,7 @@ impl Profile {
             Field::read(&mut self.mount, value, reader);
         }
         self.sections(reader);
-        reader.finish("", Head::KEYS, Head::RESERVED);
+        reader.finish("", Head::KEYS, Head::RESERVED, Self::SECTIONS);
         if let Some(version) = self.head.sbx.get().filter(|version| version.value != FORMAT) {
             reader.sink.push(
                 Diagnostic::error(
@@ -147,6 +147,12 @@ impl Profile {
                 .help(format!("write `sbx = {FORMAT}`, or use a newer sbx")),
             );
         }
+    }
+
+    /// Says whether a key is a list, by its section and name.
+    pub fn is_list(&self, section: &str, key: &str) -> bool {
+        let found = Self::SECTIONS.iter().find(|(name, _)| *name == section);
+        found.is_some_and(|(_, keys)| keys.iter().any(|one| one.name == key && one.is_list))
     }
 
     /// Says whether the profile serves a command, by the last part of its path.

@@ -22,6 +22,8 @@ pub struct Shown {
 pub trait Field: Default {
     /// What its key takes, in words.
     const EXPECTS: &'static str;
+    /// Whether its key takes a list.
+    const IS_LIST: bool = false;
     /// Reads the value that stands at the key.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>);
     /// Puts the upper layer's field on top.
@@ -64,11 +66,12 @@ impl<T: Leaf> Field for Slot<T> {
 
 impl<T: Leaf> Field for List<T> {
     const EXPECTS: &'static str = T::EXPECTS_LIST;
+    const IS_LIST: bool = true;
 
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
         let items = |value: &Value<'_>, reader: &mut Reader<'_, '_>| -> Vec<Sourced<T>> {
             let Some(array) = value.get_ref().as_array() else {
-                reader.wrong_type(value, Self::EXPECTS);
+                reader.not_a_list(value, Self::EXPECTS);
                 return Vec::new();
             };
             let mut read = |item| Some(Sourced::new(T::read(item, reader)?, reader.origin(item)));

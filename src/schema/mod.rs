@@ -25,6 +25,8 @@ pub struct Key {
     pub expects: &'static str,
     /// What it says, one sentence.
     pub doc: &'static str,
+    /// Whether it is a list.
+    pub is_list: bool,
 }
 
 /// A key or value that later versions will have.
@@ -83,12 +85,13 @@ macro_rules! section {
                 name: $key,
                 expects: <$kind as $crate::schema::Field>::EXPECTS,
                 doc: concat!($($doc),+),
+                is_list: <$kind as $crate::schema::Field>::IS_LIST,
             },)*];
             const RESERVED: $crate::schema::Reserved = $crate::schema::Reserved(&[$($reserved),*]);
 
             fn read(&mut self, reader: &mut $crate::schema::Reader<'_, '_>) {
                 $(reader.field($key, &mut self.$field);)*
-                reader.finish(Self::NAME, Self::KEYS, Self::RESERVED);
+                reader.finish(Self::NAME, Self::KEYS, Self::RESERVED, &[]);
             }
 
             fn merge(&mut self, upper: Self) {

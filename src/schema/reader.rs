@@ -94,7 +94,15 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     /// Tells every key that was not taken.
-    pub fn finish(&mut self, section: &str, keys: &[Key], reserved: Reserved) {
+    ///
+    /// `elsewhere` has sections that a key may have been meant for.
+    pub fn finish(
+        &mut self,
+        section: &str,
+        keys: &[Key],
+        reserved: Reserved,
+        elsewhere: &[(&str, &[Key])],
+    ) {
         let known: Vec<&str> = keys.iter().map(|key| key.name).chain(self.taken.clone()).collect();
         let mut unknown: Vec<_> = self.table.iter().map(|(key, _)| key).collect();
         unknown.retain(|key| !self.taken.iter().any(|taken| key.get_ref() == taken));
@@ -113,11 +121,15 @@ impl<'a, 's> Reader<'a, 's> {
                 );
                 continue;
             }
-            self.sink.push(
+            let mut diagnostic =
                 Diagnostic::error(Code::UnknownKey, format!("unknown key `{name}`{place}"))
-                    .at(self.origin_of(key))
-                    .suggest(name, known.iter().copied()),
-            );
+                    .at(self.origin_of(key));
+            diagnostic =
+                match elsewhere.iter().find(|(_, keys)| keys.iter().any(|one| one.name == name)) {
+                    Some((home, _)) => diagnostic.help(format!("write it below `[{home}]`")),
+                    None => diagnostic.suggest(name, known.iter().copied()),
+                };
+            self.sink.push(diagnostic);
         }
     }
 
@@ -133,11 +145,31 @@ impl<'a, 's> Reader<'a, 's> {
     /// Tells a value of the wrong type.
     pub fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let found = value.get_ref().type_str();
-        let diagnostic = Diagnostic::error(
+        let mut diagnostic = Diagnostic::error(
             Code::WrongType,
             format!("expected {expected}, found {}", article(found)),
         )
         .at(self.origin(value));
+        let plain = value.get_ref().as_integer().map(ToString::to_string);
+        let plain = plain.or_else(|| value.get_ref().as_bool().map(|on| on.to_string()));
+        if let Some(plain) = plain.filter(|_| expected.contains("string") || expected.contains('"'))
+        {
+            diagnostic = diagnostic.help(format!("write it in quotes: `\"{plain}\"`"));
+        }
+        self.sink.push(diagnostic);
+    }
+
+    /// Tells a single value where a list is expected.
+    pub fn not_a_list(&mut self, value: &Value<'_>, expected: &str) {
+        let found = value.get_ref();
+        let mut diagnostic = Diagnostic::error(
+            Code::WrongType,
+            format!("expected {expected}, found {}", article(found.type_str())),
+        )
+        .at(self.origin(value));
+        if let Some(text) = found.as_str() {
+            diagnostic = diagnostic.help(format!("write `[{}]`", super::toml_string(text)));
+        }
         self.sink.push(diagnostic);
     }
 
