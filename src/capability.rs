@@ -59,8 +59,16 @@ pub const SYS_ADMIN: u64 = 1 << 21;
 pub const SYS_RESOURCE: u64 = 1 << 24;
 
 /// Kept, these undo most of a sandbox: a warning names them (security.md D3 31).
-pub const DANGEROUS: u64 =
-    SYS_ADMIN | SETUID | SETGID | (1 << 2) | (1 << 16) | (1 << 17) | (1 << 19) | (1 << 39);
+pub const DANGEROUS: u64 = 0b1_1111 // chown, dac-override, dac-read-search, fowner, fsetid
+    | SETGID
+    | SETUID
+    | (1 << 16) // sys-module
+    | (1 << 17) // sys-rawio
+    | (1 << 19) // sys-ptrace
+    | SYS_ADMIN
+    | (1 << 27) // mknod
+    | (1 << 31) // setfcap
+    | (1 << 39);
 
 /// Returns the number of a capability: with or without `CAP_`, in any case, with `_` or `-`.
 pub fn number(name: &str) -> Option<u8> {
@@ -110,7 +118,8 @@ mod tests {
         assert_eq!(bit("sys-resource"), Some(SYS_RESOURCE));
         assert_eq!(
             names(DANGEROUS),
-            "dac-read-search,setgid,setuid,sys-module,sys-rawio,sys-ptrace,sys-admin,bpf"
+            "chown,dac-override,dac-read-search,fowner,fsetid,setgid,setuid,sys-module,sys-rawio,\
+             sys-ptrace,sys-admin,mknod,setfcap,bpf"
         );
         assert_eq!(all(40), (1 << 41) - 1);
     }

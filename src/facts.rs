@@ -144,6 +144,9 @@ pub struct Group {
 /// The user database of one root directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
+    /// Whether somebody other than root can write the files, or the directories they lie in.
+    #[serde(default)]
+    pub open_to_others: bool,
     /// Lines of its passwd file.
     #[serde(default)]
     pub passwd: Vec<Passwd>,
@@ -179,6 +182,7 @@ impl Users {
             Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members: members(list) })
         };
         Self {
+            open_to_others: false,
             passwd: passwd.lines().filter_map(user).collect(),
             group: group.lines().filter_map(group_line).collect(),
         }

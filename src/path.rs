@@ -211,12 +211,13 @@ pub fn unescape(text: &OsStr) -> PathBuf {
 /// The reason, in words, if the search would go through too many directories.
 pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, String> {
     let mut found = vec![PathBuf::from("/")];
+    let mut budget = MAX_GLOB_DIRECTORIES;
     for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         let part = OsStr::from_bytes(part);
         let mut next = Vec::new();
         for base in &found {
             if part == "**" {
-                descend(base, facts, &mut next)?;
+                descend(base, facts, &mut budget, &mut next)?;
             } else if is_glob(part) {
                 let hidden = part.as_bytes().starts_with(b".");
                 let names = facts.names(base).into_iter();
@@ -230,22 +231,28 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, String> {
                 }
             }
         }
+        // Two `**` reach the same directory on many ways.
+        next.sort();
+        next.dedup();
         found = next;
     }
-    found.sort();
-    found.dedup();
     Ok(found)
 }
 
-fn descend(base: &Path, facts: &dyn Facts, out: &mut Vec<PathBuf>) -> Result<(), String> {
-    if out.len() >= MAX_GLOB_DIRECTORIES {
-        return Err(format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"));
-    }
+fn descend(
+    base: &Path,
+    facts: &dyn Facts,
+    budget: &mut usize,
+    out: &mut Vec<PathBuf>,
+) -> Result<(), String> {
+    *budget = budget
+        .checked_sub(1)
+        .ok_or_else(|| format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"))?;
     out.push(base.to_owned());
     for name in facts.names(base) {
         let path = base.join(name);
         if facts.file(&path).is_some_and(|fact| fact.kind == FileKind::Directory) {
-            descend(&path, facts, out)?;
+            descend(&path, facts, budget, out)?;
         }
     }
     Ok(())
@@ -341,22 +348,6 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         todo.extend(parts(target.strip_prefix("/").unwrap_or(&target)).into_iter().rev());
     }
     Ok(Resolved { path: out, fact, links })
-}
-
-/// Follows a path to its end, links at the end included.
-///
-/// # Errors
-/// The reason, in words: too many links.
-pub fn follow(path: &Path, facts: &dyn Facts) -> Result<(PathBuf, Option<FileFact>), String> {
-    let mut next = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        let found = resolve(&next, Path::new("/"), facts)?;
-        match found.fact.as_ref().and_then(|fact| fact.link.clone()) {
-            Some(target) => next = link_target(&found.path, &target),
-            None => return Ok((found.path, found.fact)),
-        }
-    }
-    Err(format!("goes through more than {MAX_LINKS} links"))
 }
 
 fn parts(path: &Path) -> Vec<OsString> {

@@ -2,13 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
 
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::profile::Place;
 
 /// Length of the longest profile that is read, in bytes.
-const MAX_PROFILE: u64 = 1 << 20;
+const MAX_PROFILE: u64 = 256 << 10;
 
 /// Why a profile file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,11 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
     let shown = path.display();
     let untrusted =
         |why: String, help: String| StoreError::Untrusted { path: path.to_owned(), why, help };
-    let file = std::fs::File::open(path).map_err(failed)?;
+    // A named pipe or a terminal must not make this wait, nor become the controlling one.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = flags.bits().cast_signed();
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(flags).open(path).map_err(failed)?;
     let status = file.metadata().map_err(failed)?;
     if !status.is_file() {
         return Err(untrusted("is not a regular file".to_owned(), "name a file".to_owned()));

@@ -205,13 +205,18 @@ const UNITS: [(char, u32); 4] = [('T', 40), ('G', 30), ('M', 20), ('K', 10)];
 impl ByteSize {
     /// Parses `64M`, `64MiB`, `512`.
     pub fn parse(text: &str) -> Option<Self> {
-        let trimmed = text.trim();
-        let trimmed = trimmed.strip_suffix("iB").unwrap_or(trimmed);
-        let upper = trimmed.to_ascii_uppercase();
-        let unit = UNITS.iter().find(|(letter, _)| upper.ends_with(*letter));
-        let shift = unit.map_or(0, |(_, shift)| *shift);
-        let digits = unit.map_or(upper.as_str(), |(letter, _)| upper.trim_end_matches(*letter));
-        let number: u64 = digits.trim().parse().ok()?;
+        let text = text.trim();
+        let (text, is_binary) = text.strip_suffix("iB").map_or((text, false), |text| (text, true));
+        let split = |(letter, shift): (char, u32)| {
+            let digits = text.strip_suffix(letter);
+            digits.or_else(|| text.strip_suffix(letter.to_ascii_lowercase())).map(|d| (d, shift))
+        };
+        let (digits, shift) = match UNITS.into_iter().find_map(split) {
+            Some(found) => found,
+            None if is_binary => return None,
+            None => (text, 0),
+        };
+        let number: u64 = digits.trim_end().parse().ok()?;
         Some(Self(number.checked_mul(1_u64.checked_shl(shift)?)?))
     }
 }
@@ -321,7 +326,9 @@ mod tests {
             assert_eq!(ByteSize::parse(text).map(|s| s.to_string()).as_deref(), Some(text));
         }
         assert_eq!(ByteSize::parse("64MiB"), Some(ByteSize(64 << 20)));
-        assert_eq!(ByteSize::parse("x"), None);
+        for wrong in ["x", "64MM", "64iB", "-1", ""] {
+            assert_eq!(ByteSize::parse(wrong), None, "{wrong}");
+        }
         assert_eq!(ByteSize::parse("99999999T"), None);
         assert_eq!(Mode::parse("1777"), Some(Mode(0o1777)));
         assert_eq!(Mode::parse("888"), None);

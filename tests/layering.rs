@@ -31,7 +31,7 @@ const PLACES: [(&str, &[&str]); 9] = [
     ("seccompiler", &["filter/writer.rs"]),
     ("directories", &["host/directories.rs"]),
     ("nix", &["host/", "exec/sys/"]),
-    ("rustix", &["host/", "exec/"]),
+    ("rustix", &["host/", "exec/", "store.rs"]),
     ("annotate_snippets", &["diag/render.rs"]),
 ];
 

@@ -101,8 +101,9 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     if told.sink.has_errors() {
         return Ok(None);
     }
+    let files = told.sources.files(&facts.caller().cwd);
     let (profile, rank) = stack.merge();
-    let Some(policy) = policy::resolve(&profile, &rank, &facts, &mut told.sink) else {
+    let Some(policy) = policy::resolve(&profile, &rank, &files, &facts, &mut told.sink) else {
         return Ok(None);
     };
     if told.sink.has_errors() {

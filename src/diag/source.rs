@@ -1,6 +1,7 @@
 //! Texts that settings come from, and places in them.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// Number of a text in a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +119,12 @@ impl SourceMap {
     /// Returns a text.
     pub fn get(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// Returns the paths of all files that were read, from the directory they were named in.
+    pub fn files(&self, cwd: &Path) -> Vec<PathBuf> {
+        let files = self.sources.iter().filter(|source| source.kind == SourceKind::File);
+        files.map(|source| cwd.join(&source.name)).collect()
     }
 
     /// Returns the line and column (in characters) of an origin, both from 1.

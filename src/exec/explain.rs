@@ -21,6 +21,7 @@ const EROFS: i32 = 30;
 const ELOOP: i32 = 40;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
+const EISDIR: i32 = 21;
 
 /// Returns what is said about a failure, and sbx's exit status for it: 126 and 127 as a shell has
 /// them, 125 for everything else.
@@ -120,6 +121,10 @@ fn help(failure: &Failure, action: &Action) -> Vec<String> {
         (Action::LandlockPath { .. }, _, EMFILE) => {
             vec!["raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set".to_owned()]
         }
+        (Action::CloseDescriptors { .. }, Part::OpenSource, EISDIR) => vec![format!(
+            "give descriptor {} something else than a directory: it would be a way into the host's tree",
+            failure.detail
+        )],
         (Action::CloseDescriptors { .. }, Part::OpenSource, _) => vec![
             format!("open descriptor {} before starting sbx, or remove it from `keep-fds`", failure.detail),
         ],

@@ -17,6 +17,7 @@ use super::sys::caps::CapSets;
 use super::sys::spawn::{Forked, WaitStatus};
 use super::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
 use crate::capability;
+use crate::facts::FileKind;
 use crate::plan::{Actor, MapWriter, Plan};
 
 /// What a test does with a step.
@@ -168,11 +169,15 @@ impl Supervisor<'_> {
     fn descriptors_are_open(&self) -> std::result::Result<(), Failure> {
         for (step, op) in self.image.ops.iter().enumerate() {
             let Op::CloseDescriptors { keep } = op else { continue };
+            let refuse = |number: i32, errno| {
+                let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
+                Err(Failure { detail: number.cast_unsigned(), ..failure })
+            };
+            for number in 0..3 {
+                is_passable(number).or_else(|errno| refuse(number, errno))?;
+            }
             for number in keep {
-                if let Err(errno) = fd::by_number(*number) {
-                    let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
-                    return Err(Failure { detail: number.cast_unsigned(), ..failure });
-                }
+                fd::by_number(*number).map(|_| ()).or_else(|errno| refuse(*number, errno))?;
             }
         }
         Ok(())
@@ -195,9 +200,12 @@ impl Supervisor<'_> {
                     0 => (OFlags::RDONLY, 0),
                     _ => (OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE, 0o666),
                 };
-                let no_magic = ResolveFlags::NO_MAGICLINKS;
-                let file = mount::openat2(CWD, path, flags, mode, no_magic)
+                // Planning followed the links; a named pipe must not make this wait.
+                let how = ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+                let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
+                let file = mount::openat2(CWD, path, flags, mode, how)
                     .map_err(|errno| (Part::OpenSource, errno))?;
+                is_plain_file(file.as_fd()).map_err(|errno| (Part::Identity, errno))?;
                 if let Some(slot) = prepared.streams.get_mut(*descriptor) {
                     *slot = Some(file);
                 }
@@ -347,6 +355,28 @@ const SIGCHLD: i32 = 17;
 
 fn is_ending(number: i32) -> bool {
     [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number)
+}
+
+/// Refuses a standard stream that would lead into the host's tree: a directory, or a descriptor that
+/// stands for a path (runc CVE-2024-21626 was one). One that is closed becomes /dev/null later.
+fn is_passable(number: i32) -> Result<()> {
+    let descriptor = match fd::by_number(number) {
+        Err(Errno::BADF) => return Ok(()),
+        other => other?,
+    };
+    let kind = FileKind::of_mode(mount::fstat_identity(descriptor)?.mode);
+    let is_path = fd::open_flags(descriptor)?.contains(OFlags::PATH);
+    if is_path || kind == Some(FileKind::Directory) { Err(Errno::ISDIR) } else { Ok(()) }
+}
+
+/// Refuses what is neither a regular file nor a device, and lets reads wait again.
+fn is_plain_file(file: BorrowedFd<'_>) -> Result<()> {
+    let kind = FileKind::of_mode(mount::fstat_identity(file)?.mode);
+    if !matches!(kind, Some(FileKind::File | FileKind::CharDevice)) {
+        return Err(Errno::INVAL);
+    }
+    let flags = fd::open_flags(file)? - OFlags::NONBLOCK;
+    rustix::fs::fcntl_setfl(file, flags)
 }
 
 /// Ends a child whose set-up cannot go on, and waits until it is gone.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileFact, FileKind};
+use crate::feature::trust::{self, Link};
 use crate::feature::{groups, root};
 use crate::path::{self, Pattern, Variables};
 use crate::schema::{choice_leaf, section};
@@ -87,18 +88,6 @@ pub struct Intent {
     rank: usize,
 }
 
-/// A link on the way to a path of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// What it says.
-    pub target: PathBuf,
-    /// The rule that led over it.
-    pub origin: Origin,
-    owner: u32,
-    /// Who owns what it leads to in the end.
-    leads_to: Option<u32>,
-}
-
 /// All rules in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
@@ -120,8 +109,8 @@ pub struct Context<'a> {
     pub rank: &'a dyn Fn(Origin) -> usize,
     /// Home directory of the command's user.
     pub home: &'a Path,
-    /// The command's user.
-    pub user: u32,
+    /// Profile files that this run was made from.
+    pub profile_files: &'a [PathBuf],
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -203,8 +192,8 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
             found.rule.exec.push((real.0, origin));
         }
     });
-    found.distrust_links();
     found.protect_profiles();
+    found.drop_idle_hides();
     found.rule
 }
 
@@ -313,30 +302,11 @@ impl Finder<'_> {
         path: &Path,
         origin: Origin,
     ) -> Result<(PathBuf, Option<FileFact>), String> {
-        let facts = self.context.facts;
-        let mut next = path.to_owned();
-        let mut on_the_way = Vec::new();
-        for _ in 0..40 {
-            let found = path::resolve(&next, Path::new("/"), facts)?;
-            let is_link = found.fact.as_ref().is_some_and(|fact| fact.kind == FileKind::Link);
-            for link in found.links.iter().chain(is_link.then_some(&found.path)) {
-                if let Some(FileFact { link: Some(target), uid, .. }) = facts.file(link) {
-                    let known = Link { target, origin, owner: uid, leads_to: None };
-                    on_the_way.push((link.clone(), known));
-                }
-            }
-            match found.fact.as_ref().and_then(|fact| fact.link.clone()) {
-                Some(target) => next = path::link_target(&found.path, &target),
-                None => {
-                    let leads_to = found.fact.as_ref().map(|fact| fact.uid);
-                    for (path, link) in on_the_way {
-                        self.rule.links.entry(path).or_insert(Link { leads_to, ..link });
-                    }
-                    return Ok((found.path, found.fact));
-                }
-            }
+        let found = trust::follow(path, origin, self.context.facts)?;
+        for link in found.links {
+            self.rule.links.entry(link.path.clone()).or_insert(link);
         }
-        Err("goes through more than 40 links".to_owned())
+        Ok((found.path, found.fact))
     }
 
     fn grant(&mut self, path: &Path, verb: Verb, origin: Origin, optional: bool) {
@@ -363,9 +333,12 @@ impl Finder<'_> {
         if fact.is_none() && verb != Verb::Private {
             if !optional && (verb != Verb::Hide || self.is_shown(&real)) {
                 self.sink.push(
-                    Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there"))
-                        .at(origin)
-                        .help(format!("create it, or write `?{shown}` if it may be missing")),
+                    Diagnostic::error(
+                        Code::MissingPath,
+                        format!("`{shown}` is not there, or lies where you may not look"),
+                    )
+                    .at(origin)
+                    .help(format!("create it, or write `?{shown}` if it may be missing")),
                 );
             }
             return;
@@ -414,6 +387,21 @@ impl Finder<'_> {
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
     }
 
+    /// Drops what hides a path that no rule shows: it is not there anyhow.
+    fn drop_idle_hides(&mut self) {
+        let idle: Vec<PathBuf> = self
+            .rule
+            .intents
+            .iter()
+            .filter(|(_, intent)| intent.verb == Verb::Hide)
+            .map(|(path, _)| path.clone())
+            .filter(|path| !path.parent().is_some_and(|parent| self.is_shown(parent)))
+            .collect();
+        for path in idle {
+            self.rule.intents.remove(&path);
+        }
+    }
+
     /// Warns where `exec` names nothing that another rule shows.
     fn exec_has_effect(&mut self, real: &Path, written: &Path, origin: Origin) {
         let mut shown = self.rule.intents.iter().filter(|(_, intent)| intent.verb != Verb::Hide);
@@ -428,14 +416,18 @@ impl Finder<'_> {
         );
     }
 
-    /// Keeps the directories of profiles from being written, whatever a rule says: what is written
+    /// Keeps profiles, and the directories they are looked for in, from being written, whatever a
+    /// rule says: what is written
     /// there decides over the next start (security.md A7 83).
     fn protect_profiles(&mut self) {
-        for directory in self.context.facts.profile_directories() {
-            let Ok((real, fact)) = path::follow(&directory, self.context.facts) else {
+        let directories = self.context.facts.profile_directories();
+        for directory in directories.iter().chain(self.context.profile_files) {
+            let Ok(trust::Followed { path: real, fact, .. }) =
+                trust::follow(directory, Origin::DEFAULT, self.context.facts)
+            else {
                 continue;
             };
-            let shown = printable_os(&directory);
+            let shown = printable_os(directory);
             let below = self
                 .rule
                 .intents
@@ -483,50 +475,6 @@ impl Finder<'_> {
                 rank: grant.rank,
             };
             self.rule.intents.insert(real, intent);
-        }
-    }
-
-    /// Says whether a link is root's where the caller's user namespace does not map root: its files
-    /// show the overflow id then, and only a directory that others cannot write tells them apart
-    /// (user_namespaces(7) "Unmapped user and group IDs").
-    fn is_hidden_roots(&self, link: &Path, owner: u32) -> bool {
-        let facts = self.context.facts;
-        let maps_root = facts.id_map(false).iter().any(|[inside, _, _]| *inside == 0);
-        let directory = link.parent().and_then(|parent| facts.file(parent));
-        let is_closed = directory.is_some_and(|fact| fact.uid == owner && fact.mode & 0o022 == 0);
-        !maps_root && owner == 65_534 && is_closed
-    }
-
-    /// Refuses links that the command, or a stranger, could have planted (security.md A1 8, 9).
-    fn distrust_links(&mut self) {
-        let caller = self.context.facts.caller().uid;
-        for (path, link) in &self.rule.links {
-            let above = path.ancestors().skip(1).find_map(|dir| self.rule.intents.get(dir));
-            let writable = above.filter(|intent| intent.verb == Verb::Write);
-            // Started by root, a link of the command's user is followed to what is that user's own.
-            let user = self.context.user;
-            let is_own = link.owner == user && link.leads_to == Some(user);
-            let is_strange = link.owner != 0
-                && link.owner != caller
-                && !is_own
-                && !self.is_hidden_roots(path, link.owner);
-            if writable.is_none() && !is_strange {
-                continue;
-            }
-            let target = printable_os(path::link_target(path, &link.target));
-            let mut diagnostic = Diagnostic::error(
-                Code::BadPath,
-                format!("`{}` is a link that must not be followed", printable_os(path)),
-            )
-            .label(link.origin, "this rule leads over it")
-            .help(format!("name what it leads to: `{target}`"));
-            diagnostic = match writable {
-                Some(intent) => diagnostic
-                    .label(intent.origin, "the command can write here")
-                    .with_note("the command could make it lead anywhere before the next start"),
-                None => diagnostic.with_note(format!("it belongs to user {}", link.owner)),
-            };
-            self.sink.push(diagnostic);
         }
     }
 }

@@ -21,4 +21,5 @@ pub mod process;
 pub mod root;
 pub mod seccomp;
 pub mod tree;
+pub mod trust;
 pub mod user;

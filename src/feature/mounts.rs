@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
-use crate::path::{self, Pattern};
+use crate::feature::trust::{self, Link};
+use crate::path::Pattern;
 use crate::plan::{MountOption, SourceIdentity};
 use crate::schema::{Field, Key, Leaf, Reader, Section, Shown, Value, choice_leaf, section};
 use crate::value::{ByteSize, List, Mode, Slot, Sourced, Table};
@@ -154,11 +155,12 @@ pub enum Rule {
 /// Size of a tmpfs for which none is given, in bytes.
 pub const DEFAULT_TMPFS: u64 = 512 << 20;
 
-/// Decides each mount: where it is, and what.
+/// Decides each mount: where it is, and what; links on the way to sources go to `links`.
 pub fn resolve(
     mounts: &Mounts,
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
     facts: &dyn Facts,
+    links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Vec<(PathBuf, Sourced<Rule>)> {
     let mut out = Vec::new();
@@ -183,7 +185,7 @@ pub fn resolve(
                 continue;
             }
         };
-        if let Some(rule) = one(spec, origin, expand, facts, sink) {
+        if let Some(rule) = one(spec, origin, expand, facts, links, sink) {
             out.push((path, Sourced::new(rule, origin)));
         }
     }
@@ -195,6 +197,7 @@ fn one(
     origin: Origin,
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
     facts: &dyn Facts,
+    links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Option<Rule> {
     let Some(kind) = spec.kind.get() else {
@@ -242,7 +245,7 @@ fn one(
     let says_exec = spec.options.items().iter().any(|item| about_exec.contains(item.value));
     Some(match kind.value {
         Kind::Bind => {
-            let (source, identity) = source(spec.from.get()?, expand, facts, sink)?;
+            let (source, identity) = source(spec.from.get()?, expand, facts, links, sink)?;
             Rule::Bind { source, identity, options: options(&spec.options, true, sink), says_exec }
         }
         Kind::Tmpfs => Rule::Tmpfs {
@@ -266,6 +269,7 @@ fn source(
     from: &Sourced<Pattern>,
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
     facts: &dyn Facts,
+    links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Option<(PathBuf, SourceIdentity)> {
     let mut refuse = |code, why: String, help: String| {
@@ -279,12 +283,13 @@ fn source(
             return refuse(Code::UnknownVariable, format!("`{}`: {why}", from.value), help);
         }
     };
-    match path::follow(&path, facts) {
-        Ok((source, Some(fact))) => {
-            Some((source, SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind }))
+    match trust::follow(&path, from.origin, facts) {
+        Ok(trust::Followed { path, fact: Some(fact), links: found }) => {
+            links.extend(found);
+            Some((path, SourceIdentity::from(&fact)))
         }
-        Ok((_, None)) if from.value.is_optional => None,
-        Ok((_, None)) => {
+        Ok(_) if from.value.is_optional => None,
+        Ok(_) => {
             let help = format!("create it, or write `?{}` if it may be missing", from.value);
             refuse(Code::MissingPath, format!("`{}` is not there", from.value), help)
         }

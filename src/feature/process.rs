@@ -1,9 +1,10 @@
 //! `[process]`: working directory, streams, descriptors, and how the run ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic, Origin, Sink};
-use crate::facts::Facts;
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
+use crate::facts::{Facts, FileKind};
+use crate::feature::trust::{self, Link};
 use crate::path::Pattern;
 use crate::plan::{Action, Builder, StdSource};
 use crate::schema::{Leaf, Reader, Value, section, toml_string};
@@ -99,6 +100,8 @@ pub struct Rule {
     pub keep_fds: Vec<(u32, Origin)>,
     /// Redirected streams.
     pub streams: Vec<(u32, StdSource, Origin)>,
+    /// Links on the way to files of streams.
+    pub links: Vec<Link>,
     /// Where `as-pid-1` was asked for.
     pub as_pid_1: Option<Origin>,
     /// Where no_new_privs was turned off.
@@ -113,6 +116,7 @@ pub struct Rule {
 pub fn resolve(
     spec: &Spec,
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    facts: &dyn Facts,
     sink: &mut Sink,
 ) -> Rule {
     let mut path = |pattern: &Pattern, origin: Origin| match expand(pattern) {
@@ -126,7 +130,7 @@ pub fn resolve(
     };
     let cwd = spec.cwd.get().and_then(|cwd| Some((path(&cwd.value, cwd.origin)?, cwd.origin)));
     let mut streams = Vec::new();
-    let mut wrong = Vec::new();
+    let (mut files, mut wrong) = (Vec::new(), Vec::new());
     for (number, slot) in [(0, &spec.stdin), (1, &spec.stdout), (2, &spec.stderr)] {
         let Some(stream) = slot.get() else { continue };
         let source = match &stream.value {
@@ -138,13 +142,32 @@ pub fn resolve(
                 continue;
             }
             Stream::Descriptor(from) => StdSource::Descriptor(*from),
-            Stream::File(pattern) => match path(pattern, stream.origin) {
-                Some(path) => StdSource::File((&path).into()),
-                None => continue,
-            },
+            Stream::File(pattern) => {
+                files
+                    .extend(path(pattern, stream.origin).map(|path| (number, path, stream.origin)));
+                continue;
+            }
         };
         streams.push((number, source, stream.origin));
     }
+    let mut links = Vec::new();
+    for (number, path, origin) in files {
+        match stream_file(&path, origin, facts) {
+            Ok((path, found)) => {
+                links.extend(found);
+                streams.push((number, StdSource::File((&path).into()), origin));
+            }
+            Err(why) => sink.push(
+                Diagnostic::error(
+                    Code::BadPath,
+                    format!("`{}` cannot be a stream: {why}", printable_os(&path)),
+                )
+                .at(origin)
+                .help("name a file in a directory that only you can write"),
+            ),
+        }
+    }
+    streams.sort_by_key(|(number, ..)| *number);
     for origin in wrong {
         sink.push(
             Diagnostic::error(Code::BadValue, "\"stdout\" is for standard error alone")
@@ -152,6 +175,27 @@ pub fn resolve(
                 .help("write \"inherit\", \"null\", \"fd:N\" or a path"),
         );
     }
+    kept_numbers(spec, sink);
+    let on = |slot: &Slot<bool>| slot.get().filter(|value| value.value).map(|value| value.origin);
+    Rule {
+        cwd,
+        umask: spec.umask.get().map(|mask| (mask.value.0 & 0o777, mask.origin)),
+        keep_fds: spec.keep_fds.items().iter().map(|fd| (*fd.value, fd.origin)).collect(),
+        streams,
+        links,
+        as_pid_1: on(&spec.as_pid_1),
+        gains_privileges: spec
+            .no_new_privs
+            .get()
+            .filter(|value| !value.value)
+            .map(|value| value.origin),
+        wait_for_all: on(&spec.wait_for_all).is_some(),
+        kill_grace_ms: spec.kill_grace.get().map(|grace| grace.value.0),
+    }
+}
+
+/// Refuses to keep what is always passed on.
+fn kept_numbers(spec: &Spec, sink: &mut Sink) {
     for number in spec.keep_fds.items().iter().filter(|number| *number.value < 3) {
         sink.push(
             Diagnostic::error(
@@ -162,21 +206,28 @@ pub fn resolve(
             .help("name descriptors above 2"),
         );
     }
-    let on = |slot: &Slot<bool>| slot.get().filter(|value| value.value).map(|value| value.origin);
-    Rule {
-        cwd,
-        umask: spec.umask.get().map(|mask| (mask.value.0 & 0o777, mask.origin)),
-        keep_fds: spec.keep_fds.items().iter().map(|fd| (*fd.value, fd.origin)).collect(),
-        streams,
-        as_pid_1: on(&spec.as_pid_1),
-        gains_privileges: spec
-            .no_new_privs
-            .get()
-            .filter(|value| !value.value)
-            .map(|value| value.origin),
-        wait_for_all: on(&spec.wait_for_all).is_some(),
-        kill_grace_ms: spec.kill_grace.get().map(|grace| grace.value.0),
+}
+
+/// Finds the file of a stream: the supervisor opens it with the caller's rights, so nobody else may
+/// choose which file it is (security.md A1 5, 7).
+fn stream_file(
+    path: &Path,
+    origin: Origin,
+    facts: &dyn Facts,
+) -> Result<(PathBuf, Vec<Link>), String> {
+    let found = trust::follow(path, origin, facts)?;
+    match found.fact.as_ref().map(|fact| fact.kind) {
+        Some(FileKind::File | FileKind::CharDevice) | None => {}
+        Some(kind) => return Err(format!("it is a {}", kind.name())),
     }
+    if facts.caller().uid == 0
+        && found.path != Path::new("/dev/null")
+        && let Some(open) = trust::decided_by_others(&found.path, facts)
+    {
+        let open = printable_os(open);
+        return Err(format!("others than root can change {open}, and root would open the file"));
+    }
+    Ok((found.path, found.links))
 }
 
 /// Contributes the steps; `workdir` is the directory that was found to be visible.

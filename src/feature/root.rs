@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileKind};
-use crate::path::{self, Pattern};
+use crate::feature::trust::{self, Link};
+use crate::path::Pattern;
 use crate::plan::SourceIdentity;
 use crate::schema::{choice_leaf, section};
 use crate::value::{List, Slot};
@@ -55,6 +56,8 @@ pub struct Rule {
     pub kind: Kind,
     /// The directory, where it is one.
     pub directory: Option<(PathBuf, SourceIdentity)>,
+    /// Links on the way to the directory.
+    pub links: Vec<Link>,
     /// Whether it can be written.
     pub is_writable: bool,
     /// Whether /tmp is mounted.
@@ -82,11 +85,15 @@ pub fn resolve(
     let implied = if spec.path.get().is_some() { Kind::Directory } else { Kind::System };
     let kind = spec.kind.or(implied);
     let origin = spec.path.get().map_or(kind.origin, |path| path.origin);
+    let mut on_the_way = Vec::new();
     let directory = match (kind.value, spec.path.get()) {
         (Kind::Directory, Some(written)) => {
-            let found = expand(&written.value).and_then(|path| directory(&path, facts));
+            let found = expand(&written.value).and_then(|path| directory(&path, origin, facts));
             match found {
-                Ok(found) => Some(found),
+                Ok((path, identity, links)) => {
+                    on_the_way = links;
+                    Some((path, identity))
+                }
                 Err(why) => {
                     sink.push(
                         Diagnostic::error(Code::BadPath, format!("`{}` cannot be a root: {why}", written.value))
@@ -127,6 +134,7 @@ pub fn resolve(
     Some(Rule {
         kind: kind.value,
         directory,
+        links: on_the_way,
         is_writable: spec.writable.or(false).value,
         mounts_tmp: wanted(AutoMount::Tmp),
         mounts_proc: wanted(AutoMount::Proc),
@@ -134,8 +142,12 @@ pub fn resolve(
     })
 }
 
-fn directory(written: &Path, facts: &dyn Facts) -> Result<(PathBuf, SourceIdentity), String> {
-    let (path, fact) = path::follow(written, facts)?;
+fn directory(
+    written: &Path,
+    origin: Origin,
+    facts: &dyn Facts,
+) -> Result<(PathBuf, SourceIdentity, Vec<Link>), String> {
+    let trust::Followed { path, fact, links } = trust::follow(written, origin, facts)?;
     if path == Path::new("/") {
         return Err("it is the host's own root".to_owned());
     }
@@ -144,6 +156,6 @@ fn directory(written: &Path, facts: &dyn Facts) -> Result<(PathBuf, SourceIdenti
         Some(fact) if fact.kind != FileKind::Directory => {
             Err(format!("{} is a {}", printable_os(&path), fact.kind.name()))
         }
-        Some(fact) => Ok((path, SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind })),
+        Some(fact) => Ok((path, SourceIdentity::from(&fact), links)),
     }
 }

@@ -134,22 +134,29 @@ impl<'f> Tree<'f> {
         self.nodes.entry(path.into()).or_insert(Entry { node, origin });
     }
 
-    /// Binds a directory that a grant above it shows on itself, with the grant's options.
-    pub fn pin(&mut self, path: &Path, grant: &Path, origin: Origin) {
-        let Some(Entry { node: Node::Bind { source, options, .. }, .. }) = self.nodes.get(grant)
+    /// Makes a directory that a grant above it shows a mount of its own, which nobody can rename.
+    pub fn pin(&mut self, path: &Path, origin: Origin) {
+        if let Some(Entry { node: Node::Bind { is_pinned, .. }, .. }) = self.nodes.get_mut(path) {
+            *is_pinned = true;
+            return;
+        }
+        let Some((at, Entry { node: Node::Bind { source, options, .. }, .. })) = self.above(path)
         else {
             return;
         };
-        let source = source.join(path.strip_prefix(grant).unwrap_or(path));
+        let source = source.join(path.strip_prefix(at).unwrap_or(path));
         let options = options.clone();
         if let Some(fact) = self.facts.file(&source) {
-            let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
-            self.put_if_free(
-                path,
-                Node::Bind { source, identity, options, is_pinned: true },
-                origin,
-            );
+            let identity = SourceIdentity::from(&fact);
+            let node = Node::Bind { source, identity, options, is_pinned: true };
+            self.put_if_free(path, node, origin);
         }
+    }
+
+    /// Says whether a place is a mount of its own so that nobody can rename it.
+    pub fn is_pinned(&self, path: &Path) -> bool {
+        let node = self.nodes.get(path).map(|entry| &entry.node);
+        matches!(node, Some(Node::Bind { is_pinned: true, .. }))
     }
 
     /// Says whether a place lies in a file system that sbx makes.

@@ -130,10 +130,23 @@ pub fn resolve(
         (PasswdFiles::Sandbox, Some((path, _))) => facts.users(path),
         _ => host.clone(),
     };
+    if is_root && inside.open_to_others && !spec_is_numeric(spec) {
+        let at = spec.name.get().map_or(root.origin, |name| name.origin);
+        sink.push(
+            Diagnostic::error(
+                Code::BadPath,
+                format!("{} can be written by others than root: whoever writes it would choose the ids of the command", database_name(passwd.value, root)),
+            )
+            .at(at)
+            .help("give the directory, etc and the files in it to root alone")
+            .help("or name user, group and groups by number: `--user 1000:1000:`"),
+        );
+        return None;
+    }
     let lookup = Lookup { users: &inside, file: database_name(passwd.value, root), spec };
     let origin = spec.name.get().map_or(Origin::DEFAULT, |name| name.origin);
     let (entry, gid, wanted_groups) = lookup.resolve(caller, is_root, sink)?;
-    if is_root && !root_is_meant(spec, entry.uid, sink) {
+    if is_root && !root_is_meant(spec, entry.uid, gid, &wanted_groups, sink) {
         return None;
     }
     let has_user = namespaces.has(Namespace::User);
@@ -150,6 +163,15 @@ pub fn resolve(
         origin,
     };
     mapped(&rule, &wanted_groups, spec, caller, sink).then_some(rule)
+}
+
+/// Says whether user and group are given by number, so that no file decides what they are.
+fn spec_is_numeric(spec: &Spec) -> bool {
+    let is_number = |name: &Name| name.0.parse::<u32>().is_ok();
+    let given = |slot: &Slot<Name>| slot.get().is_some_and(|name| is_number(&name.value));
+    given(&spec.name)
+        && given(&spec.group)
+        && spec.groups.items().iter().all(|group| is_number(group.value))
 }
 
 fn database_name(passwd: PasswdFiles, root: &root::Rule) -> String {
@@ -258,9 +280,10 @@ fn nobody_knows(caller: &Caller) -> Passwd {
     }
 }
 
-fn root_is_meant(spec: &Spec, uid: u32, sink: &mut Sink) -> bool {
+fn root_is_meant(spec: &Spec, uid: u32, gid: u32, groups: &[u32], sink: &mut Sink) -> bool {
     let allowed = spec.allow_root.or(false);
-    if uid != 0 {
+    let has_group = gid == 0 || groups.contains(&0);
+    if uid != 0 && !has_group {
         return true;
     }
     let at = spec.name.get().map_or(Origin::DEFAULT, |name| name.origin);
@@ -275,9 +298,16 @@ fn root_is_meant(spec: &Spec, uid: u32, sink: &mut Sink) -> bool {
         return true;
     }
     sink.push(
-        Diagnostic::error(Code::Conflict, "the command would run as the host's root")
-            .at(at)
-            .help("name an ordinary user, or write `allow-root = true` in [user]"),
+        Diagnostic::error(
+            Code::Conflict,
+            if uid == 0 {
+                "the command would run as the host's root"
+            } else {
+                "the command would be in the host's group of root"
+            },
+        )
+        .at(at)
+        .help("name an ordinary user, or write `allow-root = true` in [user]"),
     );
     false
 }
@@ -393,19 +423,14 @@ pub fn compile(rule: &Rule, namespaces: &namespaces::Rule, plan: &mut Builder) {
     if let Some(maps) = &rule.maps {
         let Maps { writer, users, groups, origin } = maps.clone();
         if namespaces.locks.is_some() {
-            // The inner namespace maps the ids of the outer one to themselves.
-            let same = |all: &[IdMap]| -> Vec<IdMap> {
-                all.iter().map(|m| IdMap { outside: m.inside, ..*m }).collect()
-            };
+            let uid = rule.entry.uid;
+            let gids = rule.groups.clone().unwrap_or_else(|| vec![rule.gid]);
+            let inner_users = inner(&users, uid == 0);
+            let inner_groups = inner(&groups, gids.contains(&0));
             let mut made = vec![Namespace::User, Namespace::Mount];
             made.extend(namespaces.made_with_lock());
             plan.push(
-                Action::Lock {
-                    namespaces: made,
-                    writer,
-                    users: same(&users),
-                    groups: same(&groups),
-                },
+                Action::Lock { namespaces: made, writer, users: inner_users, groups: inner_groups },
                 namespaces.locks.unwrap_or(origin),
             );
         }
@@ -423,6 +448,18 @@ pub fn compile(rule: &Rule, namespaces: &namespaces::Rule, plan: &mut Builder) {
     }
     let groups = rule.groups.clone();
     plan.push(Action::VerifyIds { uid: rule.entry.uid, gid: rule.gid, groups }, at);
+}
+
+/// Returns the map of the inner namespace: the ids of the outer one as themselves, without the
+/// host's root where the command is not root. A capability that is kept then has no power over
+/// root's files, whatever it is (capabilities(7) "Interaction with user namespaces").
+fn inner(outer: &[IdMap], with_root: bool) -> Vec<IdMap> {
+    let line = |map: &IdMap| {
+        let skip = u32::from(!with_root && map.inside == 0);
+        let first = map.inside + skip;
+        IdMap { inside: first, outside: first, count: map.count - skip }
+    };
+    outer.iter().map(line).filter(|map| map.count > 0).collect()
 }
 
 /// Returns a passwd and a group file with root, nobody and the command's user (U7).

@@ -118,7 +118,12 @@ impl Facts for Live {
             return known.clone();
         }
         let read = |name: &str| read_inside(root, name).unwrap_or_default();
-        let users = Users::parse(&read("etc/passwd"), &read("etc/group"));
+        let mut users = Users::parse(&read("etc/passwd"), &read("etc/group"));
+        let own = ["etc/passwd", "etc/group", "etc", ""].map(|name| root.join(name));
+        users.open_to_others = own.iter().any(|path| {
+            let fact = self.file(path);
+            fact.is_some_and(|fact| fact.uid != 0 || fact.mode & 0o022 != 0)
+        });
         self.users.borrow_mut().insert(root.to_owned(), users.clone());
         users
     }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Actor, Phase};
 use crate::diag::printable_os;
-use crate::facts::FileKind;
+use crate::facts::{FileFact, FileKind};
 use crate::filter::{Arch, FilterRules, Program};
 
 /// A path or an argument: bytes for the kernel, printable for people.
@@ -196,6 +196,12 @@ pub struct SourceIdentity {
     pub ino: u64,
     /// Type.
     pub kind: FileKind,
+}
+
+impl From<&FileFact> for SourceIdentity {
+    fn from(fact: &FileFact) -> Self {
+        Self { dev: fact.dev, ino: fact.ino, kind: fact.kind }
+    }
 }
 
 /// A path of the host that is mounted.

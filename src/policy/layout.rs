@@ -59,13 +59,11 @@ fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
             continue;
         };
         if above.is_some_and(|grant| grant.verb == Verb::Write) {
-            let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+            let identity = SourceIdentity::from(&fact);
             let options = ALWAYS.to_vec();
-            tree.put(
-                path,
-                Node::Bind { source: path.clone(), identity, options, is_pinned: false },
-                *origin,
-            );
+            let is_pinned = tree.is_pinned(path);
+            let node = Node::Bind { source: path.clone(), identity, options, is_pinned };
+            tree.put(path, node, *origin);
         }
     }
 }
@@ -91,7 +89,7 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
         },
         (Verb::Read | Verb::Write, Some(fact)) => Node::Bind {
             source: path.to_owned(),
-            identity: SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind },
+            identity: SourceIdentity::from(fact),
             options,
             is_pinned: false,
         },
@@ -113,17 +111,15 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
 /// Binds every directory between a writable grant and a hidden path on itself, so that renaming
 /// one of them gets nowhere (profile-language.md rule 4).
 fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
-    for above in path.ancestors().skip(1) {
-        let Some(grant) = policy.files.intents.get(above) else {
-            continue;
-        };
-        if grant.verb != Verb::Write {
-            return;
-        }
-        for between in path.ancestors().skip(1).take_while(|between| *between != above) {
-            tree.pin(between, above, origin);
-        }
-        return;
+    let grant = |above: &&Path| {
+        policy.files.intents.get(*above).is_some_and(|intent| intent.verb == Verb::Write)
+    };
+    // The outermost one counts: each directory below it could be renamed from there.
+    let Some(outermost) = path.ancestors().skip(1).filter(grant).last() else { return };
+    let between: Vec<&Path> =
+        path.ancestors().skip(1).take_while(|between| *between != outermost).collect();
+    for directory in between.into_iter().rev() {
+        tree.pin(directory, origin);
     }
 }
 
@@ -134,7 +130,7 @@ fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
         dev::Mode::None => {}
         dev::Mode::Host => {
             if let Some(fact) = facts.file(Path::new("/dev")) {
-                let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                let identity = SourceIdentity::from(&fact);
                 let options = vec![MountOption::Ro, MountOption::Nosuid, MountOption::Noexec];
                 tree.put(
                     "/dev",
@@ -156,7 +152,7 @@ fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
             for name in dev::NODES {
                 let source = Path::new("/dev").join(name);
                 if let Some(fact) = facts.file(&source) {
-                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                    let identity = SourceIdentity::from(&fact);
                     tree.put(source.clone(), Node::Device { source, identity }, origin);
                 }
             }
@@ -187,7 +183,7 @@ fn passwd_files(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
                 if let Some(fact) =
                     facts.file(Path::new(path)).filter(|fact| fact.kind == FileKind::File)
                 {
-                    let identity = SourceIdentity { dev: fact.dev, ino: fact.ino, kind: fact.kind };
+                    let identity = SourceIdentity::from(&fact);
                     let options = read_only();
                     tree.put_if_free(
                         path,

@@ -11,7 +11,7 @@ use crate::facts::{Facts, Passwd};
 use crate::feature::tree::Tree;
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
-    root, seccomp, user,
+    root, seccomp, trust, user,
 };
 use crate::path::Pattern;
 use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
@@ -45,6 +45,7 @@ pub struct Policy {
 pub fn resolve(
     profile: &Profile,
     rank: &dyn Fn(Origin) -> usize,
+    profile_files: &[PathBuf],
     facts: &dyn Facts,
     sink: &mut Sink,
 ) -> Option<Policy> {
@@ -63,21 +64,19 @@ pub fn resolve(
     let caller = own_entry(facts);
     let before = Names { facts, user: &caller, profile };
     let context =
-        files::Context { facts, variables: &before, rank, home: &caller.home, user: caller.uid };
+        files::Context { facts, variables: &before, rank, home: &caller.home, profile_files };
     let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink)?;
     let user = user::resolve(&profile.user, &namespaces, &root, facts, sink)?;
     let names = Names { facts, user: &user.entry, profile };
-    let context = files::Context {
-        facts,
-        variables: &names,
-        rank,
-        home: &user.entry.home,
-        user: user.entry.uid,
-    };
+    let context =
+        files::Context { facts, variables: &names, rank, home: &user.entry.home, profile_files };
     let expand = |pattern: &Pattern| context.path(pattern);
     let files = files::resolve(&profile.files, &root, &context, sink);
-    let mounts = mounts::resolve(&profile.mount, &expand, facts, sink);
-    let process = process::resolve(&profile.process, &expand, sink);
+    let mut links = root.links.clone();
+    let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, sink);
+    let process = process::resolve(&profile.process, &expand, facts, sink);
+    let judge = trust::Judge { facts, user: user.entry.uid, writable: writable(&files, &mounts) };
+    judge.judge(files.links.values().chain(&links).chain(&process.links), sink);
     lonely_privileges(&process, &namespaces, &root, facts, sink);
     exposed_profiles(&mounts, facts, sink);
     Some(Policy {
@@ -99,6 +98,23 @@ pub fn resolve(
     })
 }
 
+/// Returns the paths of the host that the command can write, and who granted them.
+fn writable(
+    files: &files::Rule,
+    mounts: &[(PathBuf, Sourced<mounts::Rule>)],
+) -> Vec<(PathBuf, Origin)> {
+    let grants = files.intents.iter().filter(|(_, intent)| intent.verb == files::Verb::Write);
+    let mut all: Vec<_> = grants.map(|(path, intent)| (path.clone(), intent.origin)).collect();
+    for (_, rule) in mounts {
+        if let mounts::Rule::Bind { source, options, .. } = &rule.value
+            && !options.contains(&MountOption::Ro)
+        {
+            all.push((source.clone(), rule.origin));
+        }
+    }
+    all
+}
+
 /// Refuses a writable bind that shows the directories of profiles under another name.
 fn exposed_profiles(
     mounts: &[(PathBuf, Sourced<mounts::Rule>)],
@@ -113,9 +129,8 @@ fn exposed_profiles(
             continue;
         }
         for directory in facts.profile_directories() {
-            let Ok((real, _)) = crate::path::follow(&directory, facts) else {
-                continue;
-            };
+            let found = trust::follow(&directory, rule.origin, facts);
+            let Ok(trust::Followed { path: real, .. }) = found else { continue };
             if real.starts_with(source) || source.starts_with(&real) {
                 sink.push(
                     Diagnostic::error(

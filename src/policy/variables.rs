@@ -69,6 +69,12 @@ impl Variables for Names<'_> {
                 if self.user.home.starts_with(&project) {
                     return Err("there is no project here: the working directory is the home, or lies above it".to_owned());
                 }
+                if self.facts.file(&project).is_none_or(|fact| fact.mode & 0o002 != 0) {
+                    return Err(
+                        "there is no project here: everybody can write the working directory"
+                            .to_owned(),
+                    );
+                }
                 Some(project.into_os_string())
             }
             _ if name.starts_with("XDG_") => self.xdg(name),

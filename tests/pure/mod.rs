@@ -72,7 +72,7 @@ pub(crate) fn make_of(
     let (merged, rank) = stack.merge();
     let mut plan = None;
     if !sink.has_errors() {
-        let resolved = policy::resolve(&merged, &rank, facts, &mut sink);
+        let resolved = policy::resolve(&merged, &rank, &[], facts, &mut sink);
         if let Some(policy) = resolved.filter(|_| !sink.has_errors()) {
             let made = policy::compile(&policy, facts, &mut sink);
             if !sink.has_errors() {

@@ -1,0 +1,133 @@
+//! Links on the way to paths of the host, and whether they may be followed.
+//!
+//! A link that the command, or a stranger, could have put there leads sbx wherever they like on
+//! the next start (security.md A1 1, 8, 9). Every path of the host that a profile names is
+//! followed here, and every link that was met is judged once all grants are known.
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
+use crate::facts::{Facts, FileFact};
+use crate::path;
+
+/// A link on the way to a path of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it lies, with no link in its parents.
+    pub path: PathBuf,
+    /// What it says.
+    pub target: PathBuf,
+    /// The rule that led over it.
+    pub origin: Origin,
+    owner: u32,
+    /// Who owns what it leads to in the end.
+    leads_to: Option<u32>,
+}
+
+/// Where a path leads in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The path without a link in it.
+    pub path: PathBuf,
+    /// What lies there; nothing if it is missing.
+    pub fact: Option<FileFact>,
+    /// The links on the way.
+    pub links: Vec<Link>,
+}
+
+/// How many links at the end of a path are followed, as in path_resolution(7).
+const MAX_LINKS: usize = 40;
+
+/// Follows a path of the host to its end, links at the end included.
+///
+/// # Errors
+/// The reason, in words: too many links.
+pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed, String> {
+    let mut next = path.to_owned();
+    let mut links = Vec::new();
+    for _ in 0..MAX_LINKS {
+        let found = path::resolve(&next, Path::new("/"), facts)?;
+        let target = found.fact.as_ref().and_then(|fact| fact.link.clone());
+        for link in found.links.iter().chain(target.as_ref().map(|_| &found.path)) {
+            if let Some(FileFact { link: Some(target), uid, .. }) = facts.file(link) {
+                links.push(Link { path: link.clone(), target, origin, owner: uid, leads_to: None });
+            }
+        }
+        match target {
+            Some(target) => next = path::link_target(&found.path, &target),
+            None => {
+                let owner = found.fact.as_ref().map(|fact| fact.uid);
+                links.iter_mut().for_each(|link| link.leads_to = owner);
+                return Ok(Followed { path: found.path, fact: found.fact, links });
+            }
+        }
+    }
+    Err(format!("goes through more than {MAX_LINKS} links"))
+}
+
+/// What links are judged by.
+#[derive(Debug)]
+pub struct Judge<'f> {
+    /// The host.
+    pub facts: &'f dyn Facts,
+    /// The command's user.
+    pub user: u32,
+    /// Paths of the host that the command can write, and who granted them.
+    pub writable: Vec<(PathBuf, Origin)>,
+}
+
+impl Judge<'_> {
+    /// Refuses links that the command, or a stranger, could have planted.
+    pub fn judge<'l>(&self, links: impl IntoIterator<Item = &'l Link>, sink: &mut Sink) {
+        for link in links {
+            let above = |(path, _): &&(PathBuf, Origin)| link.path.starts_with(path);
+            let writable = self.writable.iter().find(above);
+            if writable.is_none() && !self.is_strange(link) {
+                continue;
+            }
+            let target = printable_os(path::link_target(&link.path, &link.target));
+            let diagnostic = Diagnostic::error(
+                Code::BadPath,
+                format!("`{}` is a link that must not be followed", printable_os(&link.path)),
+            )
+            .label(link.origin, "this rule leads over it")
+            .help(format!("name what it leads to: `{target}`"));
+            sink.push(match writable {
+                Some((_, origin)) => diagnostic
+                    .label(*origin, "the command can write here")
+                    .with_note("the command could make it lead anywhere before the next start"),
+                None => diagnostic.with_note(format!("it belongs to user {}", link.owner)),
+            });
+        }
+    }
+
+    fn is_strange(&self, link: &Link) -> bool {
+        // Started by root, a link of the command's user is followed to what is that user's own.
+        let is_own = link.owner == self.user && link.leads_to == Some(self.user);
+        let is_known = link.owner == 0 || link.owner == self.facts.caller().uid;
+        !is_known && !is_own && !self.is_hidden_roots(link)
+    }
+
+    /// Says whether a link is root's where the caller's user namespace does not map root: its files
+    /// show the overflow id then, and only a directory that others cannot write tells them apart
+    /// (user_namespaces(7) "Unmapped user and group IDs").
+    fn is_hidden_roots(&self, link: &Link) -> bool {
+        let maps_root = self.facts.id_map(false).iter().any(|[inside, _, _]| *inside == 0);
+        let directory = link.path.parent().and_then(|parent| self.facts.file(parent));
+        let is_closed =
+            directory.is_some_and(|fact| fact.uid == link.owner && fact.mode & 0o022 == 0);
+        !maps_root && link.owner == 65_534 && is_closed
+    }
+}
+
+/// Returns who other than root decides what lies at a path: the nearest directory above it that
+/// somebody else can change, or the path itself. Root must not open it.
+pub fn decided_by_others(path: &Path, facts: &dyn Facts) -> Option<PathBuf> {
+    let is_open = |at: &&Path| {
+        facts.file(at).is_some_and(|fact| {
+            // In a sticky directory nobody can rename or remove what is root's (inode(7)).
+            fact.uid != 0 || (fact.mode & 0o022 != 0 && fact.mode & 0o1000 == 0)
+        })
+    };
+    path.ancestors().find(is_open).map(Path::to_owned)
+}
