@@ -58,7 +58,7 @@ pub const SYS_ADMIN: u64 = 1 << 21;
 /// CAP_SYS_RESOURCE.
 pub const SYS_RESOURCE: u64 = 1 << 24;
 
-/// Kept, these undo most of a sandbox: a warning names them (security.md D3 31).
+/// Kept, these undo most of a sandbox: a warning names them.
 pub const DANGEROUS: u64 = 0b1_1111 // chown, dac-override, dac-read-search, fowner, fsetid
     | SETGID
     | SETUID

@@ -16,8 +16,6 @@ pub struct Caller {
     pub uid: u32,
     /// Real and effective group id.
     pub gid: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
     /// Effective capabilities, one bit each, as in `CapEff` of proc(5).
     pub capabilities: u64,
     /// Working directory; empty where it was removed or cannot be read.
@@ -188,10 +186,12 @@ impl Users {
         }
     }
 
-    /// Returns the entry of a user by name, or by number where it is one.
+    /// Returns the entry of a user: of its number where a number is given, whatever names there are.
     pub fn user(&self, name: &str) -> Option<&Passwd> {
-        let by_name = self.passwd.iter().find(|row| row.name == name);
-        by_name.or_else(|| name.parse().ok().and_then(|uid| self.uid(uid)))
+        match name.parse() {
+            Ok(uid) => self.uid(uid),
+            Err(_is_a_name) => self.passwd.iter().find(|row| row.name == name),
+        }
     }
 
     /// Returns the entry of a user id.
@@ -199,13 +199,12 @@ impl Users {
         self.passwd.iter().find(|row| row.uid == uid)
     }
 
-    /// Returns the entry of a group by name, or by number where it is one.
+    /// Returns the entry of a group: of its number where a number is given, whatever names there are.
     pub fn group(&self, name: &str) -> Option<&Group> {
-        let by_name = self.group.iter().find(|row| row.name == name);
-        by_name.or_else(|| {
-            let gid: u32 = name.parse().ok()?;
-            self.group.iter().find(|row| row.gid == gid)
-        })
+        match name.parse::<u32>() {
+            Ok(gid) => self.group.iter().find(|row| row.gid == gid),
+            Err(_is_a_name) => self.group.iter().find(|row| row.name == name),
+        }
     }
 
     /// Returns the ids of all groups that list a user as a member.
@@ -248,8 +247,14 @@ pub trait Facts {
     fn setting(&self, path: &Path) -> Option<String>;
     /// Returns the directories that profiles are looked for in, the one that wins first.
     fn profile_directories(&self) -> Vec<PathBuf>;
-    /// Returns the caller's own id map, `user` or `group`, as user_namespaces(7) writes it.
+    /// Returns the caller's own id map, of groups or of users, as user_namespaces(7) writes it.
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]>;
+}
+
+impl std::fmt::Debug for dyn Facts + '_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Facts")
+    }
 }
 
 /// Facts that were written down: the form of golden tests and of bug reports.

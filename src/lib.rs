@@ -3,8 +3,8 @@
 //! ```text
 //! argv ─┐                                            (pure)                          (effects)
 //!       ├─► Layer ┐                                                                 ┌─► supervisor ─► Outcome
-//! files ─► Layer ─┼─► merge ─► Profile ─┐                                           │      ▲
-//! built-in Layer ─┘                     ├─► Policy ─► Plan ──────────────► Image ───┤      │ 24-byte reports
+//! files ─► Layer ─┴─► merge ─► Profile ─┐                                           │      ▲
+//!                                       ├─► Policy ─► Plan ──────────────► Image ───┤      │ 24-byte reports
 //! host ───────────────────────► Facts ──┘              │                            └─► child ─► exec
 //!                                                      └─► text, JSON
 //! ```

@@ -396,7 +396,6 @@ mod tests {
             caller: Caller {
                 uid: 1,
                 gid: 1,
-                groups: vec![],
                 capabilities: 0,
                 cwd: "/".into(),
                 umask: 0o22,

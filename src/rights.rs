@@ -72,7 +72,7 @@ pub fn of_file(rights: u64, abi: u32) -> u64 {
     rights & AccessFs::from_file(version(abi)).bits()
 }
 
-/// Returns the right to read a file's contents.
+/// The right to read a file's contents.
 pub const READ_FILE: u64 = AccessFs::ReadFile as u64;
 /// The right to write a file's contents.
 pub const WRITE_FILE: u64 = AccessFs::WriteFile as u64;

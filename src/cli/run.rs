@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 
 use super::args::{Overrides, PlanArgs, RunArgs};
 use super::load::Library;
@@ -9,10 +10,11 @@ use super::{FAILED, Told, layer, print};
 use crate::diag::{Origin, Severity};
 use crate::exec::{Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
+use crate::feature::trust;
 use crate::host::Live;
 use crate::plan::{self, Plan};
 use crate::policy;
-use crate::profile::Stack;
+use crate::profile::{Stack, is_path};
 
 /// A plan that obeys its laws, and what goes with it.
 struct Planned {
@@ -88,7 +90,11 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     let mut names = flags.profiles.clone();
     let mut serving = None;
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
-        serving = library.serving(command);
+        // A program that lies where others can put one must not choose its rights by its name.
+        let path = Path::new(command);
+        let is_trusted = !is_path(command)
+            || (path.is_absolute() && trust::decided_by_others(path, &facts).is_none());
+        serving = is_trusted.then(|| library.serving(command)).flatten();
         names.extend(serving.clone().map(OsString::from));
     }
     let mut stack = Stack::default();

@@ -162,7 +162,7 @@ pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// Escapes what could forge or hide a line of a message: control characters, and characters that
-/// change the direction of text (security.md A1 row 24).
+/// change the direction of text (Flatpak CVE-2023-28101).
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,7 +1,8 @@
 //! What runs between clone and exec: a loop over operations that are ready to be done.
 //!
 //! Nothing here allocates, formats, locks, panics or decides; what fails is answered with
-//! numbers. `tests/child.rs` runs the shipped profiles under an allocator that aborts.
+//! numbers. `the_child_allocates_nothing` in
+//! `tests/steps.rs` runs the shipped profiles under an allocator that ends the process.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -201,11 +202,9 @@ impl Child<'_> {
                 let tree = self.file_system(c"devpts", options, attr.set.set)?;
                 self.attach(&tree, place, is_new.then_some(true))
             }
-            Op::CoverFile { place, attr } => self.cover_file(place, attr),
-            Op::CoverDirectory { place, attr } => {
-                let options = [(c"size", c"4096"), (c"mode", c"0555")];
-                let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
-                self.attach(&tree, place, None)
+            Op::CoverFile { place, attr, identity } => self.cover_file(place, attr, *identity),
+            Op::CoverDirectory { place, attr, identity } => {
+                self.cover_directory(place, attr, *identity)
             }
             Op::ReadOnlySubtree { place, attr } => {
                 let target = self.target(place)?;
@@ -433,7 +432,7 @@ pub(super) const STRICT: ResolveFlags =
 /// How places inside the new root are opened.
 pub(super) const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
 
-/// Opens a file of /proc for writing, and makes sure that it is one (security.md A1 5).
+/// Opens a file of /proc for writing, and makes sure that it is one (runc CVE-2019-16884).
 pub(super) fn proc_file(path: &CStr) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     let proc = mount::openat2(CWD, c"/proc", flags, 0, STRICT)?;

@@ -88,7 +88,7 @@ fn help(failure: &Failure, action: &Action) -> Vec<String> {
         (Action::Spawn { namespaces }, _, _) => {
             let first = namespaces.first().copied().unwrap_or(Namespace::User);
             let (cause, remedy) = crate::host::why_no_namespace(first, errno);
-            vec![format!("know the cause: {cause}"), remedy, "run `sbx doctor` to see what works here".to_owned()]
+            vec![format!("look at the cause: {cause}"), remedy, "run `sbx doctor` to see what works here".to_owned()]
         }
         (_, Part::Identity, _) => {
             vec!["start again: the path was changed while sbx was starting".to_owned()]
@@ -97,7 +97,7 @@ fn help(failure: &Failure, action: &Action) -> Vec<String> {
             vec!["look for a link that was put on this path while sbx was starting, and remove it".to_owned()]
         }
         (Action::Proc { .. }, Part::Make, EPERM) => vec![
-            "if this is a container, give it a /proc without covers: the kernel lets nobody make one that shows more".to_owned(),
+            "give the container, if this is one, a /proc without covers: the kernel lets nobody make one that shows more".to_owned(),
             "remove \"proc\" from `auto-mount` in [root] to do without".to_owned(),
         ],
         (_, Part::Verify, _) if action.phase() == Phase::Root => {

@@ -72,8 +72,8 @@ pub(super) enum Op {
     Symlink { place: Place, target: CString },
     DeviceNode { source: Opened, place: Place, attr: Attr, is_new: bool },
     Devpts { place: Place, attr: Attr, is_new: bool },
-    CoverFile { place: Place, attr: Attr },
-    CoverDirectory { place: Place, attr: Attr },
+    CoverFile { place: Place, attr: Attr, identity: Option<SourceIdentity> },
+    CoverDirectory { place: Place, attr: Attr, identity: Option<SourceIdentity> },
     ReadOnlySubtree { place: Place, attr: Attr },
     ReadOnly { place: Option<Place> },
     Pivot,
@@ -279,10 +279,13 @@ fn op(action: &Action) -> Ready<Op> {
         Action::Devpts { target, is_new } => {
             Op::Devpts { place: place(target)?, attr: attr_of(&[Nosuid, Noexec]), is_new: *is_new }
         }
-        Action::CoverFile { target } => Op::CoverFile { place: place(target)?, attr: hidden() },
-        Action::CoverDirectory { target } => {
-            Op::CoverDirectory { place: place(target)?, attr: hidden() }
+        Action::CoverFile { target, identity } => {
+            Op::CoverFile { place: place(target)?, attr: hidden(), identity: *identity }
         }
+        Action::CoverDirectory { target, identity } => {
+            Op::CoverDirectory { place: place(target)?, attr: hidden(), identity: *identity }
+        }
+
         Action::ReadOnlySubtree { target } => {
             Op::ReadOnlySubtree { place: place(target)?, attr: hidden() }
         }

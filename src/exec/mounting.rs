@@ -12,9 +12,10 @@ use super::report::Part;
 use super::sys::mount::MountAttr;
 use super::sys::{Errno, Result, mount};
 use crate::facts::FileKind;
+use crate::plan::SourceIdentity;
 
 impl Child<'_> {
-    /// Opens the host's /dev/null and makes sure that it is it (security.md A1 3).
+    /// Opens the host's /dev/null and makes sure that it is it (runc CVE-2025-31133).
     pub(super) fn null(&self, flags: OFlags) -> Result<OwnedFd> {
         self.part.set(Part::OpenSource);
         let null = mount::openat2(CWD, c"/dev/null", flags, 0, STRICT)?;
@@ -47,13 +48,7 @@ impl Child<'_> {
         self.part.set(Part::OpenSource);
         let found = mount::openat2(CWD, &source.path, OFlags::PATH, 0, STRICT)?;
         self.part.set(Part::Identity);
-        let seen = mount::fstat_identity(found.as_fd())?;
-        let wanted = source.identity;
-        if (seen.dev, seen.ino, seen.mode & 0o170_000)
-            != (wanted.dev, wanted.ino, wanted.kind.mode_bits())
-        {
-            return Err(Errno::STALE);
-        }
+        is_same(found.as_fd(), source.identity)?;
         self.part.set(Part::Make);
         let tree = mount::open_tree_clone(found.as_fd(), recursive)?;
         self.attributes(tree.as_fd(), recursive, attr)?;
@@ -151,7 +146,7 @@ impl Child<'_> {
         }
     }
 
-    /// Opens a place inside; no link may lie on the way, and none leads out (security.md A1 1).
+    /// Opens a place inside; no link may lie on the way, and none leads out (bubblewrap GHSA-pxhw-h44j-8pfx).
     pub(super) fn target(&self, place: &Place) -> Result<OwnedFd> {
         self.part.set(Part::OpenTarget);
         mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)
@@ -179,15 +174,42 @@ impl Child<'_> {
         mount::move_mount(tree.as_fd(), target.as_fd())
     }
 
-    pub(super) fn cover_file(&self, place: &Place, attr: &Attr) -> Result<()> {
+    pub(super) fn cover_file(
+        &self,
+        place: &Place,
+        attr: &Attr,
+        identity: Option<SourceIdentity>,
+    ) -> Result<()> {
         let null = self.null(OFlags::PATH)?;
         self.part.set(Part::Make);
         let tree = mount::open_tree_clone(null.as_fd(), false)?;
         self.attributes(tree.as_fd(), false, attr)?;
-        self.attach(&tree, place, None)
+        self.cover(&tree, place, identity)
     }
 
-    /// Makes the new root the root, and the old one unreachable (security.md A3 45).
+    pub(super) fn cover_directory(
+        &self,
+        place: &Place,
+        attr: &Attr,
+        identity: Option<SourceIdentity>,
+    ) -> Result<()> {
+        let options = [(c"size", c"4096"), (c"mode", c"0555")];
+        let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
+        self.cover(&tree, place, identity)
+    }
+
+    /// Covers a place, after it was opened and seen to be what planning saw there.
+    fn cover(&self, tree: &OwnedFd, place: &Place, identity: Option<SourceIdentity>) -> Result<()> {
+        let target = self.target(place)?;
+        self.part.set(Part::Identity);
+        if let Some(wanted) = identity {
+            is_same(target.as_fd(), wanted)?;
+        }
+        self.part.set(Part::Attach);
+        mount::move_mount(tree.as_fd(), target.as_fd())
+    }
+
+    /// Makes the new root the root, and the old one unreachable.
     pub(super) fn pivot(&mut self) -> Result<()> {
         mount::fchdir(self.root()?)?;
         self.part.set(Part::Attach);
@@ -202,5 +224,16 @@ impl Child<'_> {
         self.part.set(Part::Verify);
         self.root = None;
         if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
+    }
+}
+
+/// Says whether an open file is the one that planning saw.
+fn is_same(file: BorrowedFd<'_>, wanted: SourceIdentity) -> Result<()> {
+    let seen = mount::fstat_identity(file)?;
+    let found = (seen.dev, seen.ino, seen.mode & 0o170_000);
+    if found == (wanted.dev, wanted.ino, wanted.kind.mode_bits()) {
+        Ok(())
+    } else {
+        Err(Errno::STALE)
     }
 }

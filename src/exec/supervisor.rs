@@ -271,7 +271,8 @@ impl Supervisor<'_> {
                 Ok(ready) => ready,
                 Err(_interrupted) => continue,
             };
-            if reporting && report && record.read(running.report.as_fd()) {
+            if reporting && report {
+                record.read(running.report.as_fd());
                 reporting = false;
                 if record.failure().is_none() && !ended {
                     told = true;
@@ -423,17 +424,16 @@ struct Record {
 }
 
 impl Record {
-    /// Reads what there is; returns whether the pipe is closed or the record whole.
-    fn read(&mut self, report: BorrowedFd<'_>) -> bool {
+    /// Reads until the record is whole or the pipe is closed.
+    fn read(&mut self, report: BorrowedFd<'_>) {
         while let Some(rest) = self.bytes.get_mut(self.length..).filter(|rest| !rest.is_empty()) {
             match rustix::io::read(report, rest) {
-                Ok(0) => return true,
+                Ok(0) => return,
                 Ok(length) => self.length += length,
                 Err(Errno::INTR) => {}
-                Err(_) => return true,
+                Err(_) => return,
             }
         }
-        true
     }
 
     fn failure(&self) -> Option<Failure> {
@@ -442,7 +442,7 @@ impl Record {
 }
 
 /// Writes the id maps of the child. Its number cannot mean another process: it is not waited for
-/// before it ended (security.md A1 20).
+/// before it ended.
 fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
     debug_assert!(maps.writer == MapWriter::Outside, "a map of the own id is written by the child");
     let file = |name: &str| {

@@ -143,13 +143,17 @@ impl Context<'_> {
     /// A path of the command line that exists as it was written is taken literally.
     fn literal(&self, pattern: &Pattern) -> Option<PathBuf> {
         let path = self.facts.caller().cwd.join(&pattern.text);
-        let is_literal = pattern.is_argument && self.facts.file(&path).is_some();
+        let is_literal =
+            pattern.is_argument && path.is_absolute() && self.facts.file(&path).is_some();
         is_literal.then(|| path::normal(&path))
     }
 
     fn expanded(&self, pattern: &Pattern) -> Result<OsString, String> {
         let text = path::expand(&pattern.text, self.variables)?;
         if pattern.is_argument && !Path::new(&text).is_absolute() {
+            if !self.facts.caller().cwd.is_absolute() {
+                return Err("the working directory is gone".to_owned());
+            }
             return Ok(self.facts.caller().cwd.join(text).into_os_string());
         }
         Ok(text)
@@ -372,10 +376,10 @@ impl Finder<'_> {
         let rank = (self.context.rank)(origin);
         let new =
             Intent { verb, fact, is_home: false, is_pinned: verb == Verb::Hide, origin, rank };
-        let wins = |old: &Intent| (rank, verb) > (old.rank, old.verb);
-        let implied = |old: &Intent| old.origin.via.is_some() && new.origin.via.is_none();
+        // A rule that somebody wrote wins over an implied one, whatever layer that came with.
+        let weight = |one: &Intent| (one.origin.via.is_none(), one.rank, one.verb);
         match self.rule.intents.get(&real) {
-            Some(old) if !wins(old) && !implied(old) => {}
+            Some(old) if weight(&new) <= weight(old) => {}
             _ => {
                 self.rule.intents.insert(real, new);
             }
@@ -402,6 +406,12 @@ impl Finder<'_> {
         }
     }
 
+    /// Returns who lets the command write in a directory above a path.
+    fn writable_above(&self, path: &Path) -> Option<Origin> {
+        let above = path.ancestors().skip(1).find_map(|above| self.rule.intents.get(above))?;
+        (above.verb == Verb::Write).then_some(above.origin)
+    }
+
     /// Warns where `exec` names nothing that another rule shows.
     fn exec_has_effect(&mut self, real: &Path, written: &Path, origin: Origin) {
         let mut shown = self.rule.intents.iter().filter(|(_, intent)| intent.verb != Verb::Hide);
@@ -418,16 +428,29 @@ impl Finder<'_> {
 
     /// Keeps profiles, and the directories they are looked for in, from being written, whatever a
     /// rule says: what is written
-    /// there decides over the next start (security.md A7 83).
+    /// there decides over the next start.
     fn protect_profiles(&mut self) {
         let directories = self.context.facts.profile_directories();
         for directory in directories.iter().chain(self.context.profile_files) {
-            let Ok(trust::Followed { path: real, fact, .. }) =
+            let Ok(trust::Followed { path: real, fact, links }) =
                 trust::follow(directory, Origin::DEFAULT, self.context.facts)
             else {
                 continue;
             };
             let shown = printable_os(directory);
+            let leads =
+                links.iter().find_map(|link| Some((link, self.writable_above(&link.path)?)));
+            if let Some((link, grant)) = leads {
+                self.sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!("profiles of sbx are reached over the link `{}`, which the command could replace", printable_os(&link.path)),
+                    )
+                    .at(grant)
+                    .help("grant less, or have the directory itself in the place of the link"),
+                );
+                continue;
+            }
             let below = self
                 .rule
                 .intents

@@ -153,7 +153,7 @@ section! {
 /// What the sandbox gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Namespaces to make, in the order of their declaration, without `time`.
+    /// Namespaces to make, without `time`; their order has no meaning.
     pub made: Vec<Namespace>,
     /// Where the list came from.
     pub origin: Origin,
@@ -253,7 +253,7 @@ pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) ->
 
 /// Says whether the kernel has a namespace and its number is not limited to 0.
 fn is_possible(namespace: Namespace, facts: &dyn Facts) -> bool {
-    let name = if namespace == Namespace::Mount { "mnt" } else { namespace.name() };
+    let name = namespace.proc_name();
     let exists = facts.file(&Path::new("/proc/self/ns").join(name)).is_some();
     let limit = facts.setting(Path::new(&format!("/proc/sys/user/max_{name}_namespaces")));
     exists && limit.as_deref() != Some("0")

@@ -209,7 +209,7 @@ fn kept_numbers(spec: &Spec, sink: &mut Sink) {
 }
 
 /// Finds the file of a stream: the supervisor opens it with the caller's rights, so nobody else may
-/// choose which file it is (security.md A1 5, 7).
+/// choose which file it is (crun CVE-2026-88265).
 fn stream_file(
     path: &Path,
     origin: Origin,

@@ -16,7 +16,7 @@ choice_leaf!(Set, "\"default\", \"strict\" or \"none\"",
 choice_leaf!(Foreign, "\"kill\", \"refuse\" or \"allow\"",
     ["kill" => Kill, "refuse" => Refuse, "allow" => Allow], reserved []);
 
-/// A test of one argument: `"1 == 0x5412"`, `"0 & 0xff != 0"`, `"2:32 < 16"`.
+/// A test of one argument: `"1 == 0x5412"`, `"0 & 0xff == 2"`, `"2:32 < 16"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     text: String,
@@ -141,7 +141,8 @@ pub struct Rule {
     origin: Origin,
 }
 
-/// Says whether a name stands for a system call somewhere, and whether it does here.
+/// Returns the system calls that a name or a group stands for; tells names that are none, and names
+/// that this architecture lacks.
 fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static str> {
     let text = name.value.as_str();
     if text.starts_with('@') {

@@ -2,7 +2,7 @@
 //!
 //! Features put nodes into the tree in any order. It comes out parents first, with the
 //! directories in between, and knows for each place whether sbx made the file system there or
-//! the host did: sbx makes nothing inside a file system of the host (profile-language.md rule 3).
+//! the host did: sbx makes nothing inside a file system of the host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -70,12 +70,6 @@ pub struct Tree<'f> {
     facts: &'f dyn Facts,
 }
 
-impl std::fmt::Debug for dyn Facts + '_ {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Facts")
-    }
-}
-
 /// What a place stands on.
 enum Ground {
     /// A file system that sbx made; the owner of what is made in it.
@@ -125,8 +119,12 @@ impl<'f> Tree<'f> {
     }
 
     /// Puts a node at a place, in the stead of any other.
-    pub fn put(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
-        self.nodes.insert(path.into(), Entry { node, origin });
+    pub fn put(&mut self, path: impl Into<PathBuf>, mut node: Node, origin: Origin) {
+        let path = path.into();
+        if let Node::Bind { is_pinned, .. } = &mut node {
+            *is_pinned |= self.is_pinned(&path);
+        }
+        self.nodes.insert(path, Entry { node, origin });
     }
 
     /// Puts a node at a place where there is none yet.
@@ -154,7 +152,7 @@ impl<'f> Tree<'f> {
     }
 
     /// Says whether a place is a mount of its own so that nobody can rename it.
-    pub fn is_pinned(&self, path: &Path) -> bool {
+    fn is_pinned(&self, path: &Path) -> bool {
         let node = self.nodes.get(path).map(|entry| &entry.node);
         matches!(node, Some(Node::Bind { is_pinned: true, .. }))
     }
@@ -519,10 +517,17 @@ impl<'f> Tree<'f> {
                 Node::Symlink { target: to } => {
                     Action::Symlink { path: target, target: (&to).into() }
                 }
-                Node::Cover => match self.host_kind(path) {
-                    Some(FileKind::Directory) => Action::CoverDirectory { target },
-                    _ => Action::CoverFile { target },
-                },
+                Node::Cover => {
+                    let fact = match self.ground(path) {
+                        Ground::Host(host, _) => self.facts.file(&host),
+                        Ground::Made(_) | Ground::Proc | Ground::Closed(..) => None,
+                    };
+                    let identity = fact.as_ref().map(SourceIdentity::from);
+                    match fact.map(|fact| fact.kind) {
+                        Some(FileKind::Directory) => Action::CoverDirectory { target, identity },
+                        _ => Action::CoverFile { target, identity },
+                    }
+                }
             },
             at,
         );
@@ -559,10 +564,13 @@ fn proc_covers(proc: &Path, origin: Origin, facts: &dyn Facts, plan: &mut Builde
         plan.push(Action::ReadOnlySubtree { target: proc.join(name).into() }, origin);
     }
     for name in PROC_FILES.iter().filter(there) {
-        plan.push(Action::CoverFile { target: proc.join(name).into() }, origin);
+        plan.push(Action::CoverFile { target: proc.join(name).into(), identity: None }, origin);
     }
     for name in PROC_DIRECTORIES.iter().filter(there) {
-        plan.push(Action::CoverDirectory { target: proc.join(name).into() }, origin);
+        plan.push(
+            Action::CoverDirectory { target: proc.join(name).into(), identity: None },
+            origin,
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Links on the way to paths of the host, and whether they may be followed.
 //!
 //! A link that the command, or a stranger, could have put there leads sbx wherever they like on
-//! the next start (security.md A1 1, 8, 9). Every path of the host that a profile names is
+//! the next start (Flatpak CVE-2024-42472). Every path of the host that a profile names is
 //! followed here, and every link that was met is judged once all grants are known.
 
 use std::path::{Path, PathBuf};

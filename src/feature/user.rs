@@ -204,7 +204,7 @@ impl Lookup<'_> {
                 );
                 return None;
             }
-            None => self.users.uid(caller.uid).cloned().unwrap_or_else(|| nobody_knows(caller)),
+            None => entry_of(caller, self.users),
         };
         let group = match self.spec.group.get() {
             Some(group) => Some(self.group(group, sink)?),
@@ -269,15 +269,15 @@ impl Lookup<'_> {
     }
 }
 
-/// The entry of a caller that no passwd file knows, as in some containers.
-fn nobody_knows(caller: &Caller) -> Passwd {
-    Passwd {
+/// Returns the entry of the caller, also of one that no passwd file knows, as in some containers.
+pub fn entry_of(caller: &Caller, users: &Users) -> Passwd {
+    users.uid(caller.uid).cloned().unwrap_or_else(|| Passwd {
         name: format!("uid{}", caller.uid),
         uid: caller.uid,
         gid: caller.gid,
         home: "/".into(),
         shell: "/bin/sh".into(),
-    }
+    })
 }
 
 fn root_is_meant(spec: &Spec, uid: u32, gid: u32, groups: &[u32], sink: &mut Sink) -> bool {
@@ -462,7 +462,7 @@ fn inner(outer: &[IdMap], with_root: bool) -> Vec<IdMap> {
     outer.iter().map(line).filter(|map| map.count > 0).collect()
 }
 
-/// Returns a passwd and a group file with root, nobody and the command's user (U7).
+/// Returns a passwd and a group file with root, nobody and the command's user.
 pub fn minimal_files(rule: &Rule, host: &Users) -> (String, String) {
     // A colon or a line end in a field would begin another field or line.
     let field = |text: &str| text.replace([':', '\n', '\r', '\0'], "_");

@@ -245,13 +245,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Traced calls that are refused on purpose: the
-    /// programs were seen to carry on (applications.md 2.3).
+    /// programs were seen to carry on.
     const TOLERATED: &[&str] = names! {
         chroot clone3 get_mempolicy quotactl set_mempolicy
     };
 
     /// What browsers, players, document viewers, compilers, shells and interpreters were traced
-    /// to call (shared/desktop-tools/syscall-groups.json, all classes).
+    /// to call.
     #[rustfmt::skip]
     const TRACED: &[&str] = names! {
         accept accept4 access arch_prctl bind brk capget capset chdir chmod chroot clock_gettime

@@ -43,20 +43,20 @@ fn works(name: &'static str, found: impl Into<String>) -> Check {
 
 /// Tries everything.
 pub fn checks() -> Vec<Check> {
-    let mut all = vec![namespace_check("user namespace", Namespace::User, |()| Ok(()))];
+    let mut all = vec![namespace_check("user namespace", Namespace::User, || Ok(()))];
     if all.iter().all(|check| check.state == State::Works) {
-        all.push(namespace_check("mounts in a user namespace", Namespace::Mount, |()| {
+        all.push(namespace_check("mounts in a user namespace", Namespace::Mount, || {
             let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
             mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &slave)
         }));
-        all.push(namespace_check("network namespace", Namespace::Net, |()| net::loopback_up()));
-        all.push(namespace_check("host name", Namespace::Uts, |()| ident::sethostname(b"x")));
+        all.push(namespace_check("network namespace", Namespace::Net, net::loopback_up));
+        all.push(namespace_check("host name", Namespace::Uts, || ident::sethostname(b"x")));
         for (name, namespace) in [
             ("pid namespace", Namespace::Pid),
             ("ipc namespace", Namespace::Ipc),
             ("cgroup namespace", Namespace::Cgroup),
         ] {
-            all.push(namespace_check(name, namespace, |()| Ok(())));
+            all.push(namespace_check(name, namespace, || Ok(())));
         }
     }
     all.push(landlock_check());
@@ -83,9 +83,9 @@ fn in_child(flags: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
     }
 }
 
-fn namespace_check(name: &'static str, namespace: Namespace, then: fn(()) -> Result<()>) -> Check {
+fn namespace_check(name: &'static str, namespace: Namespace, then: fn() -> Result<()>) -> Check {
     let flags = Namespace::User.clone_flag() | namespace.clone_flag();
-    match in_child(flags, || then(())) {
+    match in_child(flags, then) {
         Ok(()) => works(name, ""),
         Err(errno) => {
             let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
@@ -101,19 +101,19 @@ const KNOBS: [(&str, &str, &str, &str); 3] = [
         "/proc/sys/user/max_user_namespaces",
         "0",
         "the number of user namespaces is limited to 0",
-        "as root: sysctl user.max_user_namespaces=15000",
+        "run `sysctl user.max_user_namespaces=15000` as root",
     ),
     (
         "/proc/sys/kernel/unprivileged_userns_clone",
         "0",
         "this kernel gives user namespaces to root alone",
-        "as root: sysctl kernel.unprivileged_userns_clone=1",
+        "run `sysctl kernel.unprivileged_userns_clone=1` as root",
     ),
     (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         "1",
         "AppArmor gives user namespaces to programs with a profile alone",
-        "install an AppArmor profile that allows `userns` for this program, or as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        "install an AppArmor profile that allows `userns` for this program, or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0` as root",
     ),
 ];
 
@@ -125,25 +125,17 @@ pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, Str
             return (format!("{cause} ({path} is {forbids})"), remedy.to_owned());
         }
     }
-    let limit = format!(
-        "/proc/sys/user/max_{}_namespaces",
-        match namespace {
-            Namespace::Mount => "mnt",
-            other => other.name(),
-        }
-    );
+    let name = namespace.proc_name();
+    let limit = format!("/proc/sys/user/max_{name}_namespaces");
     if value(&limit).trim() == "0" {
-        let remedy = format!("as root: sysctl user.max_{}_namespaces=15000", namespace.name());
+        let remedy = format!("run `sysctl user.max_{name}_namespaces=15000` as root");
         return (
             format!("the number of {} namespaces is limited to 0 ({limit} is 0)", namespace.name()),
             remedy,
         );
     }
     let text = crate::exec::sys::describe(errno);
-    if !Path::new("/proc/self/ns")
-        .join(if namespace == Namespace::Mount { "mnt" } else { namespace.name() })
-        .exists()
-    {
+    if !Path::new("/proc/self/ns").join(name).exists() {
         return (
             format!("this kernel has no {} namespaces ({text})", namespace.name()),
             format!(
@@ -154,7 +146,7 @@ pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, Str
     }
     (
         format!("the kernel refused: {text}"),
-        "if this is a container, let it make user namespaces: its system-call filter must allow clone3 and unshare, and its root must not be a chroot".to_owned(),
+        "let the container, if this is one, make user namespaces: its system-call filter must allow clone3 and unshare, and its root must not be a chroot".to_owned(),
     )
 }
 
@@ -207,6 +199,7 @@ fn terminal_check() -> Check {
     let path = "/proc/sys/dev/tty/legacy_tiocsti";
     match std::fs::read_to_string(path).unwrap_or_default().trim() {
         "0" => works(name, "closed by the kernel and by the filter"),
+        "" => works(name, "closed by the filter alone (this kernel has no switch for it)"),
         _ => works(name, format!("closed by the filter alone ({path} is 1)")),
     }
 }

@@ -10,7 +10,7 @@ pub use doctor::{Check, State, checks};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,6 @@ impl Live {
         let caller = Caller {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
-            groups: Vec::new(),
             capabilities: sys::caps::capget().map_err(CallerError::Capabilities)?.effective,
             cwd: std::env::current_dir().unwrap_or_default(),
             umask: umask.bits(),
@@ -171,6 +170,9 @@ fn lstat(path: &Path) -> Option<FileFact> {
     })
 }
 
+/// How much of a passwd or group file is read, in bytes.
+const MAX_DATABASE: u64 = 4 << 20;
+
 /// Reads a small file of a directory that may belong to anybody: links cannot lead out of it.
 fn read_inside(root: &Path, name: &str) -> io::Result<String> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -178,7 +180,13 @@ fn read_inside(root: &Path, name: &str) -> io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside)?;
-    io::read_to_string(std::fs::File::from(file))
+    let file = std::fs::File::from(file);
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut text = String::new();
+    file.take(MAX_DATABASE).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The number of the last capability: the bounding set answers for all that the kernel knows.

@@ -70,6 +70,11 @@ impl Namespace {
         }
     }
 
+    /// Returns the name as /proc/PID/ns and /proc/sys/user have it.
+    pub fn proc_name(self) -> &'static str {
+        if self == Self::Mount { "mnt" } else { self.name() }
+    }
+
     /// Returns the flag of clone(2).
     pub fn clone_flag(self) -> u64 {
         match self {
@@ -321,9 +326,13 @@ pub enum Action {
     },
     CoverFile {
         target: Text,
+        #[serde(skip)]
+        identity: Option<SourceIdentity>,
     },
     CoverDirectory {
         target: Text,
+        #[serde(skip)]
+        identity: Option<SourceIdentity>,
     },
     ReadOnlySubtree {
         target: Text,
@@ -506,11 +515,5 @@ impl Action {
             (_, phase) if phase <= Phase::Split => Actor::Child,
             _ => Actor::Payload,
         }
-    }
-
-    /// Returns the name of the action, as in the plan's JSON.
-    pub fn name(&self) -> String {
-        let json = serde_json::to_value(self).unwrap_or_default();
-        json.get("action").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
 }

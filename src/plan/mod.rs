@@ -76,13 +76,6 @@ impl Builder {
     }
 }
 
-impl Plan {
-    /// Returns the number of the first step of a phase.
-    pub fn first_of(&self, phase: Phase) -> Option<usize> {
-        self.steps.iter().position(|step| step.action.phase() == phase)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

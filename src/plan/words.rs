@@ -89,8 +89,8 @@ impl fmt::Display for Action {
                 write!(f, "bind device {} on {target}, rw,nosuid,noexec", source.path)
             }
             Self::Devpts { target, .. } => write!(f, "mount devpts on {target}, nosuid,noexec"),
-            Self::CoverFile { target } => write!(f, "cover file {target}"),
-            Self::CoverDirectory { target } => write!(f, "cover directory {target}"),
+            Self::CoverFile { target, .. } => write!(f, "cover file {target}"),
+            Self::CoverDirectory { target, .. } => write!(f, "cover directory {target}"),
             Self::ReadOnlySubtree { target } => {
                 write!(f, "bind {target} on itself, ro,nosuid,nodev,noexec")
             }

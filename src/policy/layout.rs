@@ -61,8 +61,7 @@ fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
         if above.is_some_and(|grant| grant.verb == Verb::Write) {
             let identity = SourceIdentity::from(&fact);
             let options = ALWAYS.to_vec();
-            let is_pinned = tree.is_pinned(path);
-            let node = Node::Bind { source: path.clone(), identity, options, is_pinned };
+            let node = Node::Bind { source: path.clone(), identity, options, is_pinned: false };
             tree.put(path, node, *origin);
         }
     }
@@ -109,7 +108,7 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
 }
 
 /// Binds every directory between a writable grant and a hidden path on itself, so that renaming
-/// one of them gets nowhere (profile-language.md rule 4).
+/// one of them gets nowhere.
 fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
     let grant = |above: &&Path| {
         policy.files.intents.get(*above).is_some_and(|intent| intent.verb == Verb::Write)

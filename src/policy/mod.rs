@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink};
-use crate::facts::{Facts, Passwd};
+use crate::facts::Facts;
 use crate::feature::tree::Tree;
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
@@ -37,7 +37,7 @@ pub struct Policy {
     pub env: env::Rule,
     pub process: process::Rule,
     pub command: command::Rule,
-    /// Notes on how far Landlock goes here.
+    /// What `[landlock]` says, for the note on how far it goes here.
     landlock_spec: landlock::Spec,
 }
 
@@ -61,7 +61,7 @@ pub fn resolve(
     let namespaces = namespaces::resolve(&profile.namespaces, needs, facts, sink);
     // The root and the user depend on each other only through paths that begin with `~`: those of
     // the root are the caller's.
-    let caller = own_entry(facts);
+    let caller = user::entry_of(facts.caller(), &facts.users(Path::new("/")));
     let before = Names { facts, user: &caller, profile };
     let context =
         files::Context { facts, variables: &before, rank, home: &caller.home, profile_files };
@@ -77,8 +77,9 @@ pub fn resolve(
     let process = process::resolve(&profile.process, &expand, facts, sink);
     let judge = trust::Judge { facts, user: user.entry.uid, writable: writable(&files, &mounts) };
     judge.judge(files.links.values().chain(&links).chain(&process.links), sink);
-    lonely_privileges(&process, &namespaces, &root, facts, sink);
-    exposed_profiles(&mounts, facts, sink);
+    refuse_impossible(&process, &namespaces, &root, facts, sink);
+    exposed_profiles(&mounts, &root, facts, sink);
+    second_views(&files, &mounts, sink);
     Some(Policy {
         dev: dev::resolve(&profile.dev, &root),
         limits: limits::resolve(&profile.limits, namespaces.has(Namespace::User), facts, sink),
@@ -118,26 +119,27 @@ fn writable(
 /// Refuses a writable bind that shows the directories of profiles under another name.
 fn exposed_profiles(
     mounts: &[(PathBuf, Sourced<mounts::Rule>)],
+    root: &root::Rule,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) {
-    for (_, rule) in mounts {
-        let mounts::Rule::Bind { source, options, .. } = &rule.value else {
-            continue;
-        };
-        if options.contains(&MountOption::Ro) {
-            continue;
-        }
+    let writable = |(_, rule): &(PathBuf, Sourced<mounts::Rule>)| {
+        let mounts::Rule::Bind { source, options, .. } = &rule.value else { return None };
+        (!options.contains(&MountOption::Ro)).then(|| (source.clone(), rule.origin))
+    };
+    let own = root.directory.as_ref().filter(|_| root.is_writable);
+    let own = own.map(|(path, _)| (path.clone(), root.origin));
+    for (source, origin) in mounts.iter().filter_map(writable).chain(own) {
         for directory in facts.profile_directories() {
-            let found = trust::follow(&directory, rule.origin, facts);
+            let found = trust::follow(&directory, origin, facts);
             let Ok(trust::Followed { path: real, .. }) = found else { continue };
-            if real.starts_with(source) || source.starts_with(&real) {
+            if real.starts_with(&source) || source.starts_with(&real) {
                 sink.push(
                     Diagnostic::error(
                         Code::Conflict,
                         "a writable mount would let the command change profiles of sbx",
                     )
-                    .at(rule.origin)
+                    .at(origin)
                     .with_note(format!("profiles are looked for in {}", directory.display()))
                     .help("make it `ro`, or show a smaller part of the tree"),
                 );
@@ -146,8 +148,42 @@ fn exposed_profiles(
     }
 }
 
-/// Refuses what can be had only with a privilege that is not there.
-fn lonely_privileges(
+/// Refuses a bind that shows a hidden path under another name, and warns of one that makes
+/// writable what a rule has read-only.
+fn second_views(files: &files::Rule, mounts: &[(PathBuf, Sourced<mounts::Rule>)], sink: &mut Sink) {
+    for (to, rule) in mounts {
+        let mounts::Rule::Bind { source, options, .. } = &rule.value else { continue };
+        for (path, intent) in files.intents.iter().filter(|(path, _)| path.starts_with(source)) {
+            let shown = path.display();
+            if intent.verb == files::Verb::Hide && to != source {
+                sink.push(
+                    Diagnostic::error(
+                        Code::Conflict,
+                        format!("`{shown}` is hidden, and this mount shows it under another name"),
+                    )
+                    .at(rule.origin)
+                    .label(intent.origin, "it is hidden here")
+                    .help("show a smaller part of the tree, or do not hide it"),
+                );
+            } else if intent.verb == files::Verb::Read
+                && path != source
+                && !options.contains(&MountOption::Ro)
+            {
+                sink.push(
+                    Diagnostic::warning(
+                        Code::Weakened,
+                        format!("`{shown}` is read-only by one rule and writable below this mount"),
+                    )
+                    .at(rule.origin)
+                    .label(intent.origin, "it is read-only here"),
+                );
+            }
+        }
+    }
+}
+
+/// Refuses what cannot be had together, or only with a privilege that is not there.
+fn refuse_impossible(
     process: &process::Rule,
     namespaces: &namespaces::Rule,
     root: &root::Rule,
@@ -171,6 +207,15 @@ fn lonely_privileges(
                 .at(locked)
                 .label(root.origin, "\"proc\" is missing from `auto-mount` here")
                 .help("add \"proc\" to `auto-mount` in [root]"),
+        );
+    }
+    if !namespaces.has(Namespace::Pid) {
+        sink.push(
+            Diagnostic::warning(
+                Code::Weakened,
+                "without a pid namespace the command sees the caller's processes, and what it starts may outlive it",
+            )
+            .at(namespaces.origin),
         );
     }
     let Some(pid_1) = process.as_pid_1 else {
@@ -200,17 +245,6 @@ fn lonely_privileges(
             ),
         );
     }
-}
-
-fn own_entry(facts: &dyn Facts) -> Passwd {
-    let caller = facts.caller();
-    facts.users(Path::new("/")).uid(caller.uid).cloned().unwrap_or_else(|| Passwd {
-        name: String::new(),
-        uid: caller.uid,
-        gid: caller.gid,
-        home: PathBuf::from("/"),
-        shell: PathBuf::from("/bin/sh"),
-    })
 }
 
 /// Returns what will be done; problems that only the whole shows go to `sink`.

@@ -1,4 +1,4 @@
-//! Values of the variables in paths (profile-language.md rule 7).
+//! Values of the variables in paths.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -41,11 +41,6 @@ impl Stack {
         self.layers.push(layer);
     }
 
-    /// Returns the layers, lowest first.
-    pub fn layers(&self) -> &[Layer] {
-        &self.layers
-    }
-
     /// Merges the layers, and tells for every origin which layer it belongs to: 0 is sbx's own
     /// defaults.
     pub fn merge(self) -> (Profile, impl Fn(Origin) -> usize) {

@@ -8,14 +8,14 @@ mod search;
 pub use builtin::BUILTIN;
 pub use extends::{Loaded, Loader, flatten};
 pub use layer::{Layer, LayerKind, Stack};
-pub use search::{Found, Place, candidates, is_path};
+pub use search::{Place, candidates, is_path};
 
 use crate::diag::{Code, Diagnostic, Sink, SourceId};
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
     root, seccomp, user,
 };
-use crate::schema::{self, Field, Key, Reader, Reserved, Section, Shown, section};
+use crate::schema::{self, Field, Key, Reader, Section, Shown, section};
 use crate::value::{List, Slot};
 
 /// Version of the format that this sbx reads.
@@ -160,6 +160,3 @@ impl Profile {
         self.matches.commands.items().iter().any(|item| item.value == command)
     }
 }
-
-/// Names that are reserved at the top of a profile.
-pub const RESERVED: Reserved = Head::RESERVED;

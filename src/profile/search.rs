@@ -12,15 +12,6 @@ pub enum Place {
     Builtin(&'static str),
 }
 
-/// A definition that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The name it has.
-    pub name: String,
-    /// Where it is.
-    pub place: Place,
-}
-
 /// Says whether a name is a path: it has a slash in it.
 pub fn is_path(name: &OsStr) -> bool {
     name.as_encoded_bytes().contains(&b'/')

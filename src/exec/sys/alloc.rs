@@ -1,7 +1,7 @@
 //! The binary's allocator: takes memory in large pieces and gives none back.
 //!
 //! sbx lives for milliseconds before it clones, and then only waits. Not returning memory saves the bookkeeping and
-//! the brk calls of a general allocator (`performance.md`).
+//! the brk calls of a general allocator.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;

@@ -124,7 +124,4 @@ mod tests {
         .join()
         .unwrap();
     }
-
-    #[test]
-    fn securebits_can_be_read() {}
 }

@@ -10,7 +10,7 @@
 //! * rustix first, nix second, `libc::syscall` only where neither has the call, hides part of it behind a closed enum,
 //!   or changes all threads. Each raw call says which.
 //! * One unsafe operation per block, with the owner and lifetime of every pointer in its SAFETY note.
-//! * Functions that take descriptor *numbers* ([`fd::close`], [`fd::close_range`], [`fd::dup_onto`],
+//! * Functions that take descriptor *numbers* ([`fd::close_range`], [`fd::dup_onto`],
 //!   [`fd::ensure_std_open`]) are memory-safe but bypass the ownership of `OwnedFd`. They are for the child's table
 //!   after everything owned has been forgotten, and stay `safe` because no other folder may write `unsafe`.
 
