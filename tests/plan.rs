@@ -12,9 +12,6 @@ mod common;
 
 use common::{Caller, Feature, Sbx, Work, as_both, needs};
 
-/// The shipped profiles.
-const SHIPPED: [&str; 4] = ["base", "cli", "build", "browser"];
-
 /// Lines of a plan that are steps: number, actor, words.
 fn steps(text: &str) -> Vec<String> {
     let is_step = |line: &&str| {
@@ -32,7 +29,7 @@ fn plan(caller: Caller, profile: &str) -> Sbx {
 
 as_both! {
     fn p1_b_the_plan_is_the_same_bytes_every_time(caller) {
-        for profile in SHIPPED {
+        for (profile, _) in sbx::profile::BUILTIN {
             let first = plan(caller, profile).ended().fine().stdout;
             assert!(steps(&first).len() > 50, "{first}");
             for _ in 0..3 {
@@ -44,7 +41,7 @@ as_both! {
     }
 
     fn p1_c_json_has_the_same_steps(caller) {
-        for profile in SHIPPED {
+        for (profile, _) in sbx::profile::BUILTIN {
             let text = steps(&plan(caller, profile).ended().fine().stdout);
             let json = plan(caller, profile).args(["--json"]).ended().fine().stdout;
             let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
@@ -61,7 +58,7 @@ as_both! {
     }
 
     fn p1_d_what_a_run_executes_is_exactly_the_plan(caller) {
-        for profile in SHIPPED {
+        for (profile, _) in sbx::profile::BUILTIN {
             let planned = steps(&plan(caller, profile).ended().fine().stdout);
             for _ in 0..10 {
                 let ended = Sbx::run(caller)

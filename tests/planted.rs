@@ -163,7 +163,8 @@ fn ids_of_a_root_directory_count_only_where_root_alone_writes_them() {
     for path in ["root", "root/etc", "root/etc/passwd", "root/etc/group"] {
         chown(work.path().join(path), Some(0), Some(0)).expect("root may");
         let mode = if path.contains("passwd") || path.contains("group") { 0o644 } else { 0o755 };
-        fs::set_permissions(work.path().join(path), fs::Permissions::from_mode(mode)).expect("ours");
+        fs::set_permissions(work.path().join(path), fs::Permissions::from_mode(mode))
+            .expect("ours");
     }
     run("app").refused(125, &["the host's group of root"]);
     fs::write(work.path().join("root/etc/group"), "disk:x:6:\n").expect("root may");

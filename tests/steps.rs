@@ -101,7 +101,7 @@ fn the_child_allocates_nothing() {
         let ended = hooked(way, "").command(["/bin/true"]).ended();
         assert_eq!(ended.status, 0, "{}: {ended:#?}", way.name);
     }
-    for name in ["base", "browser", "build", "cli", "gui-app"] {
+    for (name, _) in sbx::profile::BUILTIN {
         let work = Work::new(Caller::Ordinary);
         let run = Sbx::run(Caller::Ordinary).with_program(&tools().hooked).cwd(work.path());
         let ended = run.args(["-p", name]).command(["/bin/true"]).ended();

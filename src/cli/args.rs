@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand};
     about = "Launches programs in a sandbox that a TOML profile describes",
     after_help = "Examples:
   sbx run -- id                                  the safe default: no network, no files of yours
-  sbx run --profile browser firefox-esr          a shipped profile
-  sbx run -p build --write . -- make             may write here, and nowhere else
+  sbx run --profile browser firefox-esr --headless   a shipped profile; windows come later
+  sbx run -p build -- make                       may write the project, and nothing else of yours
   sbx plan --read ~/notes -- cat notes/a.txt     what would be done, without doing it
   sbx doctor                                     what this machine can enforce
 
