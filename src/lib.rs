@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | 0 | [`diag`]: what is told to the user, and where it was asked for |
 //! | 1 | [`value`], [`schema`], [`facts`], [`path`], [`capability`], [`rights`], [`filter`], [`plan`]: plain data |
-//! | 2 | [`feature`]: one file for each thing a profile can say |
+//! | 2 | [`feature`]: one file for each thing a profile can say; [`tree`]: the files inside |
 //! | 3 | [`profile`], [`policy`]: the sums |
 //! | 4 | [`store`], [`host`], [`exec`]: the system |
 //! | 5 | [`cli`]: the tool |
@@ -37,6 +37,7 @@ pub mod profile;
 pub mod rights;
 pub mod schema;
 pub mod store;
+pub mod tree;
 pub mod value;
 
 /// The name of the command.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: [&[&str]; 6] = [
     &["diag"],
     &["value", "schema", "facts", "path", "capability", "rights", "filter", "plan"],
-    &["feature"],
+    &["feature", "tree"],
     &["profile", "policy"],
     &["store", "host", "exec"],
     &["cli"],

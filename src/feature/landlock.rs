@@ -2,11 +2,11 @@
 
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
-use crate::feature::tree::{Access, AccessKind};
 use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder};
 use crate::rights;
 use crate::schema::{choice_leaf, section};
+use crate::tree::{Access, AccessKind};
 use crate::value::{List, Slot, Sourced};
 
 /// How much of Landlock is demanded.

@@ -1,8 +1,9 @@
 //! One file for each thing a profile can say: how it is written, what it means here, and which
 //! steps it comes to.
 //!
-//! In each file the `section!` is the form as written, `resolve` makes the choices, the `Rule` is
-//! what was chosen (no field of it means "unset"), and `compile` contributes steps. Nothing here
+//! `groups` and `trust` serve several of them: named groups of files, and links on the way to files.
+//! In each of the others the `section!` is the form as written, `resolve` makes the choices, the `Rule` is
+//! what was chosen (an `Option` in it says that something is not done), and `compile` contributes steps. Nothing here
 //! touches the system: what a decision needs to know it asks of [`crate::facts::Facts`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -20,6 +21,5 @@ pub mod network;
 pub mod process;
 pub mod root;
 pub mod seccomp;
-pub mod tree;
 pub mod trust;
 pub mod user;

@@ -6,24 +6,21 @@ use super::Policy;
 use crate::diag::Origin;
 use crate::facts::{Facts, FileKind};
 use crate::feature::files::{Intent, Verb};
-use crate::feature::tree::{Base, Node, Tree};
 use crate::feature::{dev, mounts, network, root, user};
 use crate::plan::{MountOption, Namespace, SourceIdentity};
+use crate::tree::{Base, Node, Tree};
 use crate::value::Sourced;
 
 /// Attributes that every mount has.
-const ALWAYS: [MountOption; 2] = [MountOption::Nosuid, MountOption::Nodev];
+pub(super) const ALWAYS: [MountOption; 2] = [MountOption::Nosuid, MountOption::Nodev];
 
 /// Returns the tree that a policy comes to.
 pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
-    let (base, mut options) = match &policy.root.directory {
-        Some((path, _)) => (Base::Host(path.clone()), ALWAYS.to_vec()),
-        None => (Base::Made, ALWAYS.to_vec()),
+    let base = match &policy.root.directory {
+        Some((path, _)) => Base::Host(path.clone()),
+        None => Base::Made,
     };
-    if !policy.root.is_writable {
-        options.push(MountOption::Ro);
-    }
-    let mut tree = Tree::new(base, options, policy.user.switches, facts);
+    let mut tree = Tree::new(base, policy.user.switches, facts);
     for (path, link) in &policy.files.links {
         tree.put(path, Node::Symlink { target: link.target.clone() }, link.origin);
     }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
-use crate::feature::tree::Tree;
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
     root, seccomp, trust, user,
@@ -16,6 +15,7 @@ use crate::feature::{
 use crate::path::Pattern;
 use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
 use crate::profile::Profile;
+use crate::tree::Tree;
 use crate::value::Sourced;
 use variables::Names;
 
@@ -256,7 +256,7 @@ pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     user::compile(&policy.user, &policy.namespaces, &mut plan);
     namespaces::compile(&policy.namespaces, &mut plan);
     process::compile(&policy.process, &workdir, facts, &mut plan);
-    mount_steps(policy, &tree, facts, sink, &mut plan);
+    mount_steps(policy, &tree, sink, &mut plan);
     init_steps(policy, &tree, &mut plan);
     network::compile(&policy.network, &mut plan);
     limits::compile(&policy.limits, &mut plan);
@@ -280,25 +280,20 @@ pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     plan.finish()
 }
 
-fn mount_steps(
-    policy: &Policy,
-    tree: &Tree<'_>,
-    facts: &dyn Facts,
-    sink: &mut Sink,
-    plan: &mut Builder,
-) {
+fn mount_steps(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink, plan: &mut Builder) {
     let origin = policy.root.origin;
     plan.push(Action::IsolateMounts, Origin::DEFAULT);
     match &policy.root.directory {
         Some((path, identity)) => {
             let source = Source { path: path.into(), identity: *identity };
-            let attributes = Attributes::new(tree.base_options().iter().copied());
+            let read_only = (!policy.root.is_writable).then_some(MountOption::Ro);
+            let attributes = Attributes::new(layout::ALWAYS.into_iter().chain(read_only));
             plan.push(Action::RootBind { source, attributes }, origin);
         }
         None => plan.push(Action::RootTmpfs { size: 16 << 20 }, origin),
     }
     tree.compile(sink, plan);
-    tree.seal(facts, !policy.root.is_writable, origin, plan);
+    tree.seal(!policy.root.is_writable, origin, plan);
     plan.push(Action::Pivot, Origin::DEFAULT);
 }
 

@@ -4,6 +4,11 @@
 //! directories in between, and knows for each place whether sbx made the file system there or
 //! the host did: sbx makes nothing inside a file system of the host.
 
+mod access;
+mod seal;
+
+pub use access::{Access, AccessKind};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +70,6 @@ pub enum Base {
 pub struct Tree<'f> {
     nodes: BTreeMap<PathBuf, Entry>,
     base: Base,
-    base_options: Vec<MountOption>,
     switches: bool,
     facts: &'f dyn Facts,
 }
@@ -82,40 +86,10 @@ enum Ground {
     Closed(&'static str, Origin),
 }
 
-/// A place that Landlock lets the command use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// The place.
-    pub path: PathBuf,
-    /// Whether it is a directory.
-    pub is_directory: bool,
-    /// What may be done there.
-    pub what: AccessKind,
-    /// Who asked for it.
-    pub origin: Origin,
-}
-
-/// What may be done at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields say it")]
-pub enum AccessKind {
-    /// Files as the options of a mount say.
-    Files { writes: bool, executes: bool },
-    /// Files of proc.
-    Proc,
-    /// Devices.
-    Devices,
-}
-
 impl<'f> Tree<'f> {
     /// Returns a tree with nothing but its base; `switches`: ids change after it is built.
-    pub fn new(
-        base: Base,
-        base_options: Vec<MountOption>,
-        switches: bool,
-        facts: &'f dyn Facts,
-    ) -> Self {
-        Self { nodes: BTreeMap::new(), base, base_options, switches, facts }
+    pub fn new(base: Base, switches: bool, facts: &'f dyn Facts) -> Self {
+        Self { nodes: BTreeMap::new(), base, switches, facts }
     }
 
     /// Puts a node at a place, in the stead of any other.
@@ -185,21 +159,6 @@ impl<'f> Tree<'f> {
             .map(|(path, _)| path.as_path())
     }
 
-    /// Makes read-only what sbx filled itself, and covers what proc has no need to show.
-    pub fn seal(&self, facts: &dyn Facts, root: bool, origin: Origin, plan: &mut Builder) {
-        for (path, entry) in &self.nodes {
-            if entry.node == Node::Proc {
-                proc_covers(path, entry.origin, facts, plan);
-            }
-            if path == Path::new("/dev") && matches!(entry.node, Node::Tmpfs { .. }) {
-                plan.push(Action::ReadOnly { target: path.into() }, entry.origin);
-            }
-        }
-        if root && self.base == Base::Made {
-            plan.push(Action::ReadOnly { target: "/".into() }, origin);
-        }
-    }
-
     /// Returns where a path leads inside: links that the tree has itself are followed.
     pub fn inside(&self, path: &Path) -> PathBuf {
         let mut out = PathBuf::from("/");
@@ -246,15 +205,11 @@ impl<'f> Tree<'f> {
 
     /// Returns the nearest node above a place.
     fn above(&self, path: &Path) -> Option<(&Path, &Entry)> {
-        let skip_directories = |(at, entry): (&'_ Path, &'_ Entry)| {
-            let _at = at;
-            !matches!(entry.node, Node::Directory { .. })
-        };
         path.ancestors()
             .skip(1)
             .filter_map(|above| self.nodes.get_key_value(above))
             .map(|(at, entry)| (at.as_path(), entry))
-            .find(|found| skip_directories(*found))
+            .find(|(_, entry)| !matches!(entry.node, Node::Directory { .. }))
     }
 
     fn ground(&self, path: &Path) -> Ground {
@@ -276,52 +231,6 @@ impl<'f> Tree<'f> {
             Node::Cover => Ground::Closed("a hidden path", entry.origin),
             Node::Directory { .. } => Ground::Made(None),
         }
-    }
-
-    /// Returns the places that Landlock lets the command use, without those that a place above
-    /// them already allows, and the restrictions that mounts alone hold.
-    pub fn accesses(&self) -> (Vec<Access>, Vec<(PathBuf, Origin)>) {
-        let mut out: Vec<Access> = Vec::new();
-        let mut by_mounts = Vec::new();
-        for (path, entry) in &self.nodes {
-            let files = |options: &[MountOption]| AccessKind::Files {
-                writes: !options.contains(&MountOption::Ro),
-                executes: !options.contains(&MountOption::Noexec),
-            };
-            let (what, is_directory) = match &entry.node {
-                // Devices can be used through a read-only mount: it protects the nodes alone.
-                Node::Bind { identity, .. } if path == Path::new("/dev") => {
-                    (AccessKind::Devices, identity.kind == FileKind::Directory)
-                }
-                Node::Bind { options, identity, .. } => {
-                    (files(options), identity.kind == FileKind::Directory)
-                }
-                // Devices lie in it, and nothing else can be put there: it ends read-only.
-                Node::Tmpfs { .. } if path == Path::new("/dev") => (AccessKind::Devices, true),
-                Node::Tmpfs { options, .. } => (files(options), true),
-                Node::Proc => (AccessKind::Proc, true),
-                Node::Devpts => (AccessKind::Devices, true),
-                Node::Device { .. } => (AccessKind::Devices, false),
-                Node::File { .. } => (AccessKind::Files { writes: false, executes: false }, false),
-                Node::Cover => {
-                    by_mounts.push((path.clone(), entry.origin));
-                    continue;
-                }
-                Node::Directory { .. } | Node::Symlink { .. } => continue,
-            };
-            let above =
-                out.iter().rfind(|access| path != &access.path && path.starts_with(&access.path));
-            match above.map(|access| access.what.covers(what)) {
-                Some(Covers::Same) => continue,
-                Some(Covers::More) => {
-                    by_mounts.push((path.clone(), entry.origin));
-                    continue;
-                }
-                Some(Covers::Less) | None => {}
-            }
-            out.push(Access { path: path.clone(), is_directory, what, origin: entry.origin });
-        }
-        (out, by_mounts)
     }
 
     /// Contributes the steps, parents first.
@@ -531,66 +440,5 @@ impl<'f> Tree<'f> {
             },
             at,
         );
-    }
-
-    /// Returns the options of the base.
-    pub fn base_options(&self) -> &[MountOption] {
-        &self.base_options
-    }
-}
-
-/// Files of proc that a program has no need to see or touch, most of them readable by root alone.
-const PROC_FILES: [&str; 11] = [
-    "kcore",
-    "key-users",
-    "keys",
-    "kmsg",
-    "kpagecgroup",
-    "kpagecount",
-    "kpageflags",
-    "latency_stats",
-    "sched_debug",
-    "sysrq-trigger",
-    "timer_list",
-];
-/// Directories of proc that read empty.
-const PROC_DIRECTORIES: [&str; 3] = ["acpi", "asound", "scsi"];
-/// Directories of proc that stay readable.
-const PROC_READ_ONLY: [&str; 4] = ["bus", "fs", "irq", "sys"];
-
-fn proc_covers(proc: &Path, origin: Origin, facts: &dyn Facts, plan: &mut Builder) {
-    let there = |name: &&&str| facts.file(&Path::new("/proc").join(name)).is_some();
-    for name in PROC_READ_ONLY.iter().filter(there) {
-        plan.push(Action::ReadOnlySubtree { target: proc.join(name).into() }, origin);
-    }
-    for name in PROC_FILES.iter().filter(there) {
-        plan.push(Action::CoverFile { target: proc.join(name).into(), identity: None }, origin);
-    }
-    for name in PROC_DIRECTORIES.iter().filter(there) {
-        plan.push(
-            Action::CoverDirectory { target: proc.join(name).into(), identity: None },
-            origin,
-        );
-    }
-}
-
-enum Covers {
-    Same,
-    More,
-    Less,
-}
-
-impl AccessKind {
-    fn covers(self, other: Self) -> Covers {
-        if self == other {
-            return Covers::Same;
-        }
-        match (self, other) {
-            (
-                Self::Files { writes, executes },
-                Self::Files { writes: other_writes, executes: other_executes },
-            ) if writes >= other_writes && executes >= other_executes => Covers::More,
-            (Self::Files { .. } | Self::Proc | Self::Devices, _) => Covers::Less,
-        }
     }
 }
