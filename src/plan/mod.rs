@@ -9,15 +9,17 @@ mod action;
 mod check;
 mod phase;
 mod render;
+mod terms;
 mod words;
 
-pub use action::{
-    Action, Attributes, Descriptor, IdMap, MapWriter, MountOption, Namespace, Source,
-    SourceIdentity, StdSource, Text,
-};
+pub use action::Action;
 pub use check::check;
 pub use phase::{Actor, Phase};
 pub use render::{json, line, text};
+pub use terms::{
+    Attributes, Descriptor, IdMap, MapWriter, MountOption, Namespace, Source, SourceIdentity,
+    StdSource, Text,
+};
 
 use crate::diag::Origin;
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::action::{Action, IdMap, MapWriter, Namespace, StdSource};
+use super::action::Action;
+use super::terms::{IdMap, MapWriter, Namespace, StdSource};
 use crate::capability;
 use crate::diag::printable;
 use crate::rights;
