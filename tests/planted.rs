@@ -77,6 +77,23 @@ as_both! {
         ended.refused(125, &["shows it under another name"]);
     }
 
+    fn what_is_hidden_below_a_single_mount_is_hidden(caller) {
+        let work = world(caller);
+        let (bind, hidden) = (format!("{w}:{w}:rw", w = work.at("w")), work.at("w/a/hidden"));
+        let ended = sh(caller, &format!("ls -A {hidden} && cat {hidden}/key"))
+            .args(["--bind", &bind, "--hide", &hidden])
+            .ended();
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+        assert!(ended.stderr.contains("No such file"), "{ended:#?}");
+    }
+
+    fn hiding_what_nothing_shows_changes_nothing(caller) {
+        let work = world(caller);
+        let hidden = work.at("w/a/hidden");
+        let ended = sh(caller, "pwd").args(["--hide", &hidden]).cwd(work.path()).ended().fine();
+        assert_eq!(ended.stdout.trim(), work.account.home.to_string_lossy());
+    }
+
     fn a_profile_that_a_run_was_made_from_is_read_only_inside(caller) {
         let work = world(caller);
         let text = format!("sbx = 1\n[files]\nwrite = [\"{}\"]\n", work.at("w"));

@@ -197,7 +197,6 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         }
     });
     found.protect_profiles();
-    found.drop_idle_hides();
     found.rule
 }
 
@@ -389,21 +388,6 @@ impl Finder<'_> {
     fn is_shown(&self, path: &Path) -> bool {
         let above = path.ancestors().find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
-    }
-
-    /// Drops what hides a path that no rule shows: it is not there anyhow.
-    fn drop_idle_hides(&mut self) {
-        let idle: Vec<PathBuf> = self
-            .rule
-            .intents
-            .iter()
-            .filter(|(_, intent)| intent.verb == Verb::Hide)
-            .map(|(path, _)| path.clone())
-            .filter(|path| !path.parent().is_some_and(|parent| self.is_shown(parent)))
-            .collect();
-        for path in idle {
-            self.rule.intents.remove(&path);
-        }
     }
 
     /// Returns who lets the command write in a directory above a path.

@@ -188,8 +188,11 @@ impl<'f> Tree<'f> {
             Some(Node::Cover) => self.host_kind(&path) == Some(FileKind::Directory),
             Some(_) => false,
             None => {
-                let below =
-                    self.nodes.keys().any(|other| other != &path && other.starts_with(&path));
+                // What hides a path makes no directory above it.
+                let holds = |(other, entry): (&PathBuf, &Entry)| {
+                    entry.node != Node::Cover && other != &path && other.starts_with(&path)
+                };
+                let below = self.nodes.iter().any(holds);
                 let on_host = self.host_kind(&path) == Some(FileKind::Directory);
                 on_host || (below && matches!(self.ground(&path), Ground::Made(_)))
             }
