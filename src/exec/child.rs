@@ -34,11 +34,12 @@ const SIGKILL: i32 = 9;
 pub(super) struct Hand {
     /// Where failures are written to; closes at exec.
     pub(super) report: OwnedFd,
-    /// Hangs up when the supervisor is gone; one byte comes when it has done its part.
+    /// Hangs up when the supervisor is gone; one byte comes once it has done its part.
     pub(super) release: OwnedFd,
     /// Files that the supervisor opened for the standard streams.
     pub(super) streams: [Option<OwnedFd>; 3],
-    /// Whether the supervisor has a part in the set-up that must be waited for.
+    /// Whether the supervisor must have done its part before the first step, not just before the
+    /// last ones.
     pub(super) waits: bool,
 }
 
@@ -82,7 +83,7 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
     };
     // Nothing is done in a user namespace whose ids are still to be mapped; where the supervisor
     // is gone instead, there is nobody to be told.
-    if child.hand.waits && !matches!(fd::read_byte(child.hand.release.as_fd()), Ok(Some(_))) {
+    if child.hand.waits && child.await_release().is_err() {
         spawn::exit_now(125);
     }
     for (step, op) in image.ops.iter().enumerate() {
@@ -262,7 +263,11 @@ impl Child<'_> {
                 Err(_expected) => Ok(()),
                 Ok(()) => Err(Errno::PERM),
             },
-            Op::DieWithInit => self.die_with_parent(),
+            Op::DieWithInit => {
+                self.die_with_parent()?;
+                // The command is not executed before the supervisor has done all of its part.
+                if self.hand.waits { Ok(()) } else { self.await_release() }
+            }
             Op::CloseDescriptors { keep } => close_descriptors(keep),
             Op::UnblockSignals => signal::unblock_all(),
             Op::NoNewPrivs => caps::set_no_new_privs(),
@@ -304,6 +309,12 @@ impl Child<'_> {
         ident::set_parent_death_signal(SIGKILL)?;
         self.part.set(Part::Parent);
         if fd::is_hung_up(self.hand.release.as_fd())? { Err(Errno::SRCH) } else { Ok(()) }
+    }
+
+    /// Waits for the one byte that says that the supervisor has done its part.
+    fn await_release(&self) -> Result<()> {
+        self.part.set(Part::Parent);
+        fd::read_byte(self.hand.release.as_fd())?.map(|_| ()).ok_or(Errno::SRCH)
     }
 
     fn stdio(&self, descriptor: i32, source: &Stream) -> Result<()> {

@@ -154,15 +154,12 @@ impl Supervisor<'_> {
             self.image.ops.iter().position(|op| matches!(op, Op::Spawn { .. })).unwrap_or(0);
         let failed = |errno| Failure::new(spawn, Actor::Supervisor, Part::Whole, errno);
         let running = running.ok_or_else(|| failed(Errno::INVAL))?;
-        // A child that waits may go on now; any other may already have executed the command.
-        if self.child_waits() {
-            match fd::write_byte(running.release.as_fd(), 1) {
-                // It was killed meanwhile: waiting for it tells by what.
-                Ok(()) | Err(Errno::PIPE) => {}
-                Err(errno) => return Err(failed(errno)),
-            }
+        // Everything is done here: the child may execute the command.
+        match fd::write_byte(running.release.as_fd(), 1) {
+            // It was killed meanwhile: waiting for it tells by what.
+            Ok(()) | Err(Errno::PIPE) => Ok(running),
+            Err(errno) => Err(failed(errno)),
         }
-        Ok(running)
     }
 
     /// Descriptors that the profile wants kept must be open before sbx opens any of its own.
