@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -240,7 +241,7 @@ pub trait Facts {
     /// Returns the names in a directory in the order of their bytes.
     fn names(&self, directory: &Path) -> Vec<OsString>;
     /// Returns the user database of a root directory, the host's for `/`.
-    fn users(&self, root: &Path) -> Users;
+    fn users(&self, root: &Path) -> Rc<Users>;
     /// Returns the soft and hard limit of a resource of setrlimit(2), by its number.
     fn rlimit(&self, resource: u32) -> (u64, u64);
     /// Returns the value of a setting below /proc/sys.
@@ -313,8 +314,8 @@ impl Facts for Recorded {
         names.map(OsStr::to_owned).collect()
     }
 
-    fn users(&self, root: &Path) -> Users {
-        self.users.get(root).cloned().unwrap_or_default()
+    fn users(&self, root: &Path) -> Rc<Users> {
+        Rc::new(self.users.get(root).cloned().unwrap_or_default())
     }
 
     fn rlimit(&self, resource: u32) -> (u64, u64) {

@@ -471,7 +471,7 @@ fn verify_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
 
 /// Drops every capability from the bounding set that is not kept, those that a kernel newer than
 /// the plan knows included.
-pub(super) fn bounding_set(keep: u64, last: u32) -> Result<()> {
+fn bounding_set(keep: u64, last: u32) -> Result<()> {
     for number in 0..64 {
         if number <= last && keep >> number & 1 == 1 {
             continue;

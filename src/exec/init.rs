@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags, ResolveFlags};
 
-use super::child::{Child, bounding_set, proc_file};
+use super::child::{Child, proc_file};
 use super::image::{MapTexts, Op};
 use super::report::Part;
 use super::supervisor::Verdict;
@@ -77,7 +77,6 @@ fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd)
 fn hold_nothing(child: &mut Child<'_>, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
     child.part.set(Part::Whole);
     ident::set_name(c"sbx-init")?;
-    bounding_set(0, 0)?;
     if let Some(groups) = groups {
         ident::setgroups(groups)?;
         ident::setresgid(gid)?;

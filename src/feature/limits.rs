@@ -154,10 +154,10 @@ pub fn resolve(spec: &Spec, has_user: bool, facts: &dyn Facts, sink: &mut Sink) 
     let may_raise = !has_user && facts.caller().capabilities & capability::SYS_RESOURCE != 0;
     let mut rules = Vec::new();
     for ((resource, number, unit), slot) in RESOURCES.into_iter().zip(spec.slots()) {
-        let (soft_now, hard_now) = facts.rlimit(number);
         let Some(written) = slot.get() else {
             let ceiling = CEILINGS.iter().find(|(name, _)| *name == resource).map(|(_, n)| *n);
             if let Some(ceiling) = ceiling {
+                let (soft_now, hard_now) = facts.rlimit(number);
                 let (soft, hard) = (soft_now.min(ceiling), hard_now.min(ceiling));
                 rules.push(Rule { resource, number, soft, hard, origin: Origin::DEFAULT });
             }
@@ -187,6 +187,7 @@ pub fn resolve(spec: &Spec, has_user: bool, facts: &dyn Facts, sink: &mut Sink) 
             );
             continue;
         }
+        let (_, hard_now) = facts.rlimit(number);
         if hard > hard_now && !may_raise {
             sink.push(
                 Diagnostic::error(

@@ -1,5 +1,7 @@
 //! `[seccomp]`: which system calls the command may make.
 
+use std::rc::Rc;
+
 use crate::diag::{Code, Diagnostic, Origin, Sink, nearest};
 use crate::facts::Facts;
 use crate::feature::namespaces;
@@ -135,9 +137,9 @@ section! {
 /// The filter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    rules: FilterRules,
+    rules: Rc<FilterRules>,
     arch: Arch,
-    program: filter::Program,
+    program: Rc<filter::Program>,
     origin: Origin,
 }
 
@@ -343,7 +345,7 @@ fn assemble(
                         .help(format!("allow `{name}` always; name single system calls instead of a group that has it")),
                 );
             }
-            Some(Rule { rules, arch, program, origin })
+            Some(Rule { rules: Rc::new(rules), arch, program: Rc::new(program), origin })
         }
         Err(why) => {
             let help = match &why {
@@ -361,7 +363,7 @@ fn assemble(
 /// Contributes the step.
 pub fn compile(rule: &Rule, plan: &mut Builder) {
     let Rule { rules, arch, program, origin } = rule.clone();
-    plan.push(Action::Seccomp { rules: Box::new(rules), arch, program }, origin);
+    plan.push(Action::Seccomp { rules, arch, program }, origin);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Every kernel-level thing that sbx can do.
 
-use serde::Serialize;
+use std::rc::Rc;
+
+use serde::{Serialize, Serializer};
 
 use super::terms::{
     Attributes, Descriptor, IdMap, MapWriter, Namespace, Source, SourceIdentity, StdSource, Text,
@@ -201,10 +203,11 @@ pub enum Action {
     LandlockStdio,
     LandlockRestrict,
     Seccomp {
-        rules: Box<FilterRules>,
+        #[serde(serialize_with = "shared")]
+        rules: Rc<FilterRules>,
         arch: Arch,
         #[serde(skip)]
-        program: Program,
+        program: Rc<Program>,
     },
     FinalCapabilities {
         effective: u64,
@@ -290,4 +293,8 @@ impl Action {
             _ => Actor::Payload,
         }
     }
+}
+
+fn shared<S: Serializer>(rules: &Rc<FilterRules>, serializer: S) -> Result<S::Ok, S::Error> {
+    rules.serialize(serializer)
 }
