@@ -55,6 +55,8 @@ pub(super) struct Child<'i> {
     handled: u64,
     /// The command's ends of the two pipes on which init is asked to map ids.
     lock: Option<(OwnedFd, OwnedFd)>,
+    /// Where one byte comes once init holds nothing any more.
+    init_is_ready: Option<OwnedFd>,
     is_payload: bool,
     /// The part of the running operation, for the report.
     pub(super) part: Cell<Part>,
@@ -77,6 +79,7 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
         ruleset: None,
         handled: 0,
         lock: None,
+        init_is_ready: None,
         is_payload: false,
         part: Cell::new(Part::Whole),
         detail: 0,
@@ -265,8 +268,11 @@ impl Child<'_> {
             },
             Op::DieWithInit => {
                 self.die_with_parent()?;
-                // The command is not executed before the supervisor has done all of its part.
-                if self.hand.waits { Ok(()) } else { self.await_release() }
+                // The command is not executed before supervisor and init have done all of theirs.
+                if !self.hand.waits {
+                    self.await_release()?;
+                }
+                self.await_init()
             }
             Op::CloseDescriptors { keep } => close_descriptors(keep),
             Op::UnblockSignals => signal::unblock_all(),
@@ -317,6 +323,16 @@ impl Child<'_> {
         fd::read_byte(self.hand.release.as_fd())?.map(|_| ()).ok_or(Errno::SRCH)
     }
 
+    /// Waits for the one byte that says that init holds nothing any more.
+    fn await_init(&mut self) -> Result<()> {
+        let Some(is_ready) = self.init_is_ready.take() else { return Ok(()) };
+        match fd::read_byte(is_ready.as_fd())? {
+            Some(_) => Ok(()),
+            // Init told why before it went.
+            None => spawn::exit_now(125),
+        }
+    }
+
     fn stdio(&self, descriptor: i32, source: &Stream) -> Result<()> {
         match source {
             Stream::Null => {
@@ -340,9 +356,11 @@ impl Child<'_> {
             true => Some((fd::pipe_cloexec()?, fd::pipe_cloexec()?)),
             false => None,
         };
+        let (is_ready, ready) = fd::pipe_cloexec()?;
         match spawn::fork_in_child()? {
             None => {
                 self.is_payload = true;
+                self.init_is_ready = Some(is_ready);
                 if let Some(((_, ask), (answer, _))) = pipes {
                     self.lock = Some((ask, answer));
                 }
@@ -352,7 +370,8 @@ impl Child<'_> {
             }
             Some(payload) => {
                 let ends = pipes.map(|((asked, _), (_, reply))| (asked, reply));
-                init::run(self, payload, ends)
+                drop(is_ready);
+                init::run(self, payload, ends, ready)
             }
         }
     }

@@ -29,7 +29,15 @@ const SIGWINCH: i32 = 28;
 const NEVER_EXECUTED: u64 = 0x40;
 
 /// Does what process 1 owes the command, then waits for it.
-pub(super) fn run(child: &mut Child<'_>, payload: i32, ask: Option<(OwnedFd, OwnedFd)>) -> ! {
+///
+/// `ask` are init's ends of the pipes on which it is asked to map ids; on `ready` it says that the
+/// command may be executed beside it.
+pub(super) fn run(
+    child: &mut Child<'_>,
+    payload: i32,
+    ask: Option<(OwnedFd, OwnedFd)>,
+    ready: OwnedFd,
+) -> ! {
     if let Some((asked, reply)) = ask {
         // Where a map cannot be written the command finds the pipe closed and reports its step.
         let _ignored = serve_maps(child, payload, &asked, &reply);
@@ -44,8 +52,9 @@ pub(super) fn run(child: &mut Child<'_>, payload: i32, ask: Option<(OwnedFd, Own
         Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
         Verdict::Skip => Ok(()),
     };
-    match result {
-        Ok(()) => child.progress.done(step),
+    match result.and_then(|()| fd::write_byte(ready.as_fd(), 1)) {
+        // A command that was killed meanwhile is reaped like any other.
+        Ok(()) | Err(Errno::PIPE) => child.progress.done(step),
         Err(errno) => child.fail(step, Actor::Init, errno),
     }
     // The report pipe must close with the command's exec: nothing is left open here, the caller's
