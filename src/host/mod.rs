@@ -35,7 +35,11 @@ pub struct Live {
 #[derive(Debug, thiserror::Error)]
 pub enum CallerError {
     /// sbx has the set-user-id or set-group-id bit, or file capabilities.
-    #[error("{} must not be installed set-user-id or with file capabilities", crate::NAME)]
+    #[error(
+        "{} must not be installed set-user-id or with file capabilities: take them from its file \
+         with `chmod u-s,g-s` and `setcap -r`",
+        crate::NAME
+    )]
     Privileged,
     /// The own capabilities cannot be read.
     #[error("cannot read the own capabilities: {}", sys::describe(.0.raw_os_error()))]
