@@ -9,7 +9,7 @@
 //!                                                      └─► text, JSON
 //! ```
 //!
-//! A module imports from lower levels only; `tests/layering.rs` holds it to that.
+//! A module imports from lower levels only; `tests/pure/layering.rs` holds it to that.
 //!
 //! | level | modules |
 //! | --- | --- |

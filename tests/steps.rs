@@ -1,16 +1,17 @@
 //! Every step of every way through: made to fail, stopped and killed at, and none of them
 //! allocating in the child.
 //!
-//! These tests use `tests/tools/hooked.rs`: sbx itself with hooks around its steps.
+//! These tests use `tests/tools/hooked.rs`: sbx itself with hooks around its steps. They are a
+//! program of their own because one of them waits for every orphan of its process.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
-    missing_docs,
-    reason = "a test"
+    reason = "a test ends where something is not as it says, and looks at the real system"
 )]
 
+#[allow(dead_code, unused_imports, unused_macros, reason = "these tests use a part of it")]
 mod common;
 
 use std::io::{Read as _, Write as _};
@@ -20,7 +21,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use common::{Caller, Ended, Feature, Sbx, Work, needs, tools};
+use common::{Caller, Ended, Feature, Sbx, Work, as_root, needs, tools};
 use rustix::io::FdFlags;
 use rustix::process::Signal;
 
@@ -74,7 +75,7 @@ fn possible() -> impl Iterator<Item = Way> {
     WAYS.into_iter().filter(|way| way.caller == Caller::Ordinary || needs(Feature::Root))
 }
 
-/// Orphans of one test must not be waited for by another.
+/// One test waits for whatever ends in this process: children of another must not be among them.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -97,6 +98,7 @@ fn steps(way: Way) -> Vec<(String, String)> {
 
 #[test]
 fn the_child_allocates_nothing() {
+    let _alone = alone();
     for way in possible() {
         let ended = hooked(way, "").command(["/bin/true"]).ended();
         assert_eq!(ended.status, 0, "{}: {ended:#?}", way.name);
@@ -111,6 +113,7 @@ fn the_child_allocates_nothing() {
 
 #[test]
 fn a_step_that_fails_is_named_and_the_command_does_not_start() {
+    let _alone = alone();
     for way in possible() {
         let steps = steps(way);
         for (number, (phase, words)) in steps.iter().enumerate() {
@@ -200,44 +203,38 @@ fn kill_at(way: Way, step: usize) {
     drop(running);
 }
 
-#[test]
-fn killed_at_any_step_nothing_is_left_behind() {
-    if !needs(Feature::Root) {
-        return;
-    }
-    let _alone = alone();
-    let work = Work::new(Caller::Root);
-    shared_world(&work);
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("any process may");
-    let mut count = 0;
-    for way in possible() {
-        let before = world();
-        for step in 0..steps(way).len() {
-            let at = format!("{}: killed at step {}", way.name, step + 1);
-            kill_at(way, step);
-            nobody_is_left(&at);
-            assert_eq!(world(), before, "{at}");
-            count += 1;
+as_root! {
+    fn killed_at_any_step_nothing_is_left_behind() {
+        let _alone = alone();
+        let work = Work::new(Caller::Root);
+        shared_world(&work);
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("any process may");
+        let mut count = 0;
+        for way in possible() {
+            let before = world();
+            for step in 0..steps(way).len() {
+                let at = format!("{}: killed at step {}", way.name, step + 1);
+                kill_at(way, step);
+                nobody_is_left(&at);
+                assert_eq!(world(), before, "{at}");
+                count += 1;
+            }
+        }
+        #[allow(clippy::print_stdout, reason = "the count belongs to the promise")]
+        {
+            println!("killed at {count} steps");
         }
     }
-    #[allow(clippy::print_stdout, reason = "the count belongs to the promise")]
-    {
-        println!("killed at {count} steps");
-    }
-}
 
-#[test]
-fn without_the_phase_that_isolates_mounts_they_are_seen_outside() {
-    if !needs(Feature::Root) {
-        return;
+    fn without_the_phase_that_isolates_mounts_they_are_seen_outside() {
+        let _alone = alone();
+        let work = Work::new(Caller::Root);
+        shared_world(&work);
+        let way = WAYS[4];
+        assert_eq!(way.name, "without a user namespace");
+        let isolate = steps(way).iter().position(|(phase, _)| phase == "isolate").expect("a phase");
+        let before = world();
+        let ended = hooked(way, &format!("skip:{isolate}")).command(["/bin/true"]).ended();
+        assert_ne!(world(), before, "the test above would not see a mount that leaks: {ended:#?}");
     }
-    let _alone = alone();
-    let work = Work::new(Caller::Root);
-    shared_world(&work);
-    let way = WAYS[4];
-    assert_eq!(way.name, "without a user namespace");
-    let isolate = steps(way).iter().position(|(phase, _)| phase == "isolate").expect("a phase");
-    let before = world();
-    let ended = hooked(way, &format!("skip:{isolate}")).command(["/bin/true"]).ended();
-    assert_ne!(world(), before, "the test above would not see a mount that leaks: {ended:#?}");
 }

@@ -1,7 +1,7 @@
 //! Who starts sbx.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 /// The ordinary user of tests that root runs.
@@ -134,9 +134,8 @@ fn canaries(account: &Account) {
         account.own(directory);
     }
     // By another name first: tests run side by side.
-    let part = directory.join(format!(".canary-{}", std::process::id()));
+    let part = tempfile::NamedTempFile::new_in(directory).expect("the home can be written");
     fs::write(&part, SECRET).expect("the home can be written");
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).expect("it was made");
-    account.own(&part);
-    fs::rename(&part, &secret).expect("the home can be written");
+    account.own(part.path());
+    part.persist(&secret).expect("the home can be written");
 }

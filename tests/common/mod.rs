@@ -3,16 +3,7 @@
 //! Tests run as an ordinary user and as root. Started by root, they run sbx as the user `sbx-test`
 //! (made by `tests/run`) and as root with `--user sbx-test`; started by an ordinary user, they run
 //! it as that user, and those for root say loudly that they did not run (`needs`).
-#![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test ends where something is not as it says"
-)]
-#![allow(clippy::disallowed_methods, reason = "tests set up and look at the real system")]
+#![allow(unreachable_pub, reason = "programs that include it use what they need")]
 #![allow(clippy::print_stderr, reason = "a test that cannot run must say so loudly")]
 
 mod caller;
@@ -26,11 +17,10 @@ pub use caller::Caller;
 pub use needs::{Feature, needs};
 pub use report::{Report, hex};
 pub use sbx::{Ended, Running, Sbx};
-pub use tools::{Tools, tools};
+pub use tools::tools;
 pub use work::Work;
 
 /// Makes of one body a test as an ordinary user and one as root with `--user`.
-#[allow(unused_macros, reason = "each test program uses a part of it")]
 macro_rules! as_both {
     ($($(#[$meta:meta])* fn $name:ident($caller:ident) $body:block)+) => {
         $($(#[$meta])* mod $name {
@@ -53,3 +43,13 @@ macro_rules! as_both {
     };
 }
 pub(crate) use as_both;
+
+/// Makes tests that root alone can run.
+macro_rules! as_root {
+    ($($(#[$meta:meta])* fn $name:ident() $body:block)+) => {
+        $($(#[$meta])* #[test] fn $name() {
+            if crate::common::needs(crate::common::Feature::Root) $body
+        })+
+    };
+}
+pub(crate) use as_root;

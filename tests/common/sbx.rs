@@ -1,7 +1,6 @@
 //! One run of sbx: built, started, waited for.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -20,7 +19,6 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// A run of sbx that is being described.
 #[derive(Debug)]
 pub struct Sbx {
-    caller: Caller,
     program: PathBuf,
     options: Vec<String>,
     before: Vec<OsString>,
@@ -28,7 +26,6 @@ pub struct Sbx {
     environment: Vec<(OsString, OsString)>,
     cwd: PathBuf,
     stdin: Option<String>,
-    inherits: [Option<File>; 3],
     keeps_stdin: bool,
 }
 
@@ -52,7 +49,6 @@ impl Sbx {
             ("LANG", OsString::from("C.UTF-8")),
         ];
         Self {
-            caller,
             program: tools().sbx.clone(),
             options: caller.launch_options(),
             before: Vec::new(),
@@ -60,7 +56,6 @@ impl Sbx {
             environment: environment.map(|(name, value)| (name.into(), value)).into(),
             cwd: PathBuf::from("/"),
             stdin: None,
-            inherits: [None, None, None],
             keeps_stdin: false,
         }
     }
@@ -156,14 +151,8 @@ impl Sbx {
         self
     }
 
-    /// Gives it a file as a standard stream.
-    pub fn stream(mut self, number: usize, file: File) -> Self {
-        self.inherits[number] = Some(file);
-        self
-    }
-
     /// Starts it.
-    pub fn start(mut self) -> Running {
+    pub fn start(self) -> Running {
         let probe = &tools().probe;
         let mut command = Command::new(probe);
         command.arg("launch").args(&self.options).arg("--").arg(&self.program);
@@ -175,12 +164,8 @@ impl Sbx {
         // A group of its own: what is sent to sbx's group does not reach the tests.
         command.process_group(0);
         let is_piped = self.stdin.is_some() || self.keeps_stdin;
-        let mut stream = |number: usize, piped: bool| match self.inherits[number].take() {
-            Some(file) => Stdio::from(file),
-            None if piped => Stdio::piped(),
-            None => Stdio::null(),
-        };
-        command.stdin(stream(0, is_piped)).stdout(stream(1, true)).stderr(stream(2, true));
+        command.stdin(if is_piped { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let shown = format!("{:?} {:?}", self.arguments, self.before);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
         let mut stdin = child.stdin.take();
@@ -196,14 +181,6 @@ impl Sbx {
     /// Runs it to its end.
     pub fn ended(self) -> Ended {
         self.start().end()
-    }
-
-    /// Runs it and expects success and an output that ends so.
-    #[track_caller]
-    pub fn ended_with(self, end: &str) {
-        let ended = self.ended();
-        assert_eq!((ended.status, ended.signal), (0, None), "{ended:#?}");
-        assert!(ended.stdout.ends_with(end), "{ended:#?}");
     }
 
     /// Runs it, expects success, and returns what the probe reported.

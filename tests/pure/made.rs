@@ -1,6 +1,4 @@
 //! From a profile's text, arguments and recorded facts to a plan, without a process.
-#![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::disallowed_methods, reason = "fixtures are files")]
 
 use std::path::Path;
 use std::rc::Rc;

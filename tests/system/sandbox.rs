@@ -1,20 +1,10 @@
 //! The empty profile, looked at from the inside: what is there, and what is not.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use common::{Caller, Feature, Report, Sbx, Work, as_both, hex, needs, tools};
+use crate::common::{Caller, Feature, Report, Sbx, Work, as_both, hex, needs, tools};
 
 /// In 200 variables, in arguments, in the names of descriptors and of the working directory.
 const CANARY: &str = "cAnArY-7f3e9b21";

@@ -1,9 +1,7 @@
 //! The laws of merging: associative, an empty layer changes nothing, no origin is invented; and
 //! the laws of plans for every shipped profile on every recorded host.
-#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
 
-mod pure;
-
+use crate::made;
 use proptest::prelude::*;
 use sbx::diag::{Origin, Sink, SourceId, SourceKind, SourceMap};
 use sbx::profile::{BUILTIN, Profile};
@@ -104,10 +102,10 @@ fn every_shipped_profile_obeys_the_laws_on_every_recorded_host() {
         for host in ["ordinary", "root", "older"] {
             let mut sources = SourceMap::default();
             let mut sink = Sink::default();
-            let layers = pure::builtin(name, &mut sources, &mut sink);
+            let layers = made::builtin(name, &mut sources, &mut sink);
             let args: &[&str] =
                 if host == "root" { &["--user", "ann", "--", "true"] } else { &["--", "true"] };
-            let made = pure::make_of(layers, args, &pure::facts(host), sources, sink);
+            let made = made::make_of(layers, args, &made::facts(host), sources, sink);
             assert!(made.plan.is_some(), "{name} on {host}: {}", made.told);
         }
     }

@@ -1,14 +1,4 @@
 //! Real programs under the shipped profiles: compilers, git, browsers.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a test"
-)]
-
-mod common;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Caller, Feature, Running, Sbx, Work, as_both, needs};
+use crate::common::{Caller, Feature, Running, Sbx, Work, as_both, needs};
 
 const CONFIGURE: &str = "AC_INIT([hello], [1.0])
 AC_CONFIG_SRCDIR([hello.c])

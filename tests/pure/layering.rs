@@ -1,13 +1,5 @@
 //! Holds the modules to the levels of `src/lib.rs`: each imports from lower ones only, and the
 //! crates that belong to one place are named in that place only.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a test"
-)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,21 +5,11 @@
 //! `plan` is what comes out, as the difference to the plan of the empty profile on the same facts
 //! (the case `empty` has that plan in full), `told` every message. `SBX_BLESS=1` writes what came
 //! out into the files.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a test"
-)]
-
-mod pure;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pure::Made;
+use crate::made::{self, Made};
 use sbx::diag::Code;
 
 fn folder() -> PathBuf {
@@ -50,7 +40,7 @@ fn cases() -> Vec<(String, BTreeMap<String, String>)> {
 fn made(case: &BTreeMap<String, String>) -> Made {
     let part = |name: &str| case.get(name).map(String::as_str).unwrap_or_default();
     let args: Vec<&str> = part("args").lines().collect();
-    pure::make(part("profile"), &args, part("facts").trim())
+    made::make(part("profile"), &args, part("facts").trim())
 }
 
 /// Lines without their numbers, which every added step shifts.
@@ -75,7 +65,7 @@ fn outcome(name: &str, case: &BTreeMap<String, String>) -> (String, String) {
         (Some(_), false) => {
             let facts = case.get("facts").map(|text| text.trim()).unwrap_or_default();
             let user: &[&str] = if facts == "root" { &["--user", "ann"] } else { &[] };
-            let base = pure::make("", &[user, &["--", "true"]].concat(), facts);
+            let base = made::make("", &[user, &["--", "true"]].concat(), facts);
             difference(&steps(&base), &steps(&made))
         }
     };

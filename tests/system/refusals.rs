@@ -1,16 +1,6 @@
 //! What sbx does not start: it names the line and what to write instead, and nothing has run.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
-use common::{Caller, Ended, Feature, Sbx, Work, as_both, needs};
+use crate::common::{Caller, Ended, Sbx, Work, as_both, as_root};
 
 /// Runs a profile that is to be refused; the command would leave a file behind.
 fn refused(caller: Caller, text: &str) -> Ended {
@@ -208,14 +198,8 @@ fn refused_or_fine(caller: Caller, text: &str) -> Option<Ended> {
     (ended.status != 0).then_some(ended)
 }
 
-mod root {
-    use super::*;
-
-    #[test]
+as_root! {
     fn an_unknown_user_of_a_profile() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let text = "sbx = 1\n[user]\nname = \"sbx-tset\"\n";
         let profile = work.profile(Caller::Root, "bad.toml", text);
@@ -224,11 +208,7 @@ mod root {
             .refused(125, &["bad.toml:3:", "unknown user `sbx-tset`", "/etc/passwd", "`sbx-test`"]);
     }
 
-    #[test]
     fn a_profile_of_somebody_else() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let profile = work.file("strange.toml", "sbx = 1\n");
         let ended = Sbx::run(Caller::Root).profile(&profile).command(["true"]).ended();

@@ -1,60 +1,44 @@
 //! Where sbx itself refuses to start, or is started in a place that is not the usual one.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use common::{Caller, Feature, Report, Sbx, Work, needs, tools};
+use crate::common::{Caller, Feature, Report, Sbx, Work, as_root, needs, tools};
 
-#[test]
-fn a_set_user_id_copy_refuses_to_start() {
-    if !needs(Feature::Root) {
-        return;
+as_root! {
+    fn a_set_user_id_copy_refuses_to_start() {
+        let work = Work::new(Caller::Root);
+        // Where a file system is nosuid the bit does nothing, and the test would show nothing.
+        let copy = tools().sbx.with_file_name("sbx-setuid");
+        for mode in [0o4755, 0o2755] {
+            fs::copy(&tools().sbx, &copy).expect("copied");
+            fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).expect("ours");
+            let ended = Sbx::run(Caller::Ordinary)
+                .with_program(&copy)
+                .args(["--write", &work.at("")])
+                .command(["touch", &work.at("marker")])
+                .ended();
+            fs::remove_file(&copy).expect("ours");
+            assert_eq!(ended.status, 125, "{mode:o}: {ended:?}");
+            assert!(ended.stderr.contains("chmod u-s,g-s"), "{ended:?}");
+            assert!(!work.has("marker"));
+        }
     }
-    let work = Work::new(Caller::Root);
-    // Where a file system is nosuid the bit does nothing, and the test would show nothing.
-    let copy = tools().sbx.with_file_name("sbx-setuid");
-    for mode in [0o4755, 0o2755] {
+
+    fn a_copy_with_file_capabilities_refuses_to_start() {
+        let copy = tools().sbx.with_file_name("sbx-caps");
         fs::copy(&tools().sbx, &copy).expect("copied");
-        fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).expect("ours");
-        let ended = Sbx::run(Caller::Ordinary)
-            .with_program(&copy)
-            .args(["--write", &work.at("")])
-            .command(["touch", &work.at("marker")])
-            .ended();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("ours");
+        // VFS_CAP_REVISION_2, effective; permitted: CAP_NET_RAW.
+        let mut value = [0_u8; 20];
+        value[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
+        value[4..8].copy_from_slice(&(1_u32 << 13).to_le_bytes());
+        rustix::fs::setxattr(&copy, "security.capability", &value, rustix::fs::XattrFlags::empty())
+            .expect("root may");
+        let ended = Sbx::run(Caller::Ordinary).with_program(&copy).command(["true"]).ended();
         fs::remove_file(&copy).expect("ours");
-        assert_eq!(ended.status, 125, "{mode:o}: {ended:?}");
-        assert!(ended.stderr.contains("chmod u-s,g-s"), "{ended:?}");
-        assert!(!work.has("marker"));
+        ended.refused(125, &["capabilities", "setcap -r"]);
     }
-}
-
-#[test]
-fn a_copy_with_file_capabilities_refuses_to_start() {
-    if !needs(Feature::Root) {
-        return;
-    }
-    let copy = tools().sbx.with_file_name("sbx-caps");
-    fs::copy(&tools().sbx, &copy).expect("copied");
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("ours");
-    // VFS_CAP_REVISION_2, effective; permitted: CAP_NET_RAW.
-    let mut value = [0_u8; 20];
-    value[..4].copy_from_slice(&0x0200_0001_u32.to_le_bytes());
-    value[4..8].copy_from_slice(&(1_u32 << 13).to_le_bytes());
-    rustix::fs::setxattr(&copy, "security.capability", &value, rustix::fs::XattrFlags::empty())
-        .expect("root may");
-    let ended = Sbx::run(Caller::Ordinary).with_program(&copy).command(["true"]).ended();
-    fs::remove_file(&copy).expect("ours");
-    ended.refused(125, &["capabilities", "setcap -r"]);
 }
 
 /// A shell in a user namespace of the test, whose limit of further ones is its own: the host's

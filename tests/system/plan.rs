@@ -1,16 +1,6 @@
 //! The plan: printed without doing anything, and exactly what a run then does.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
-use common::{Caller, Feature, Sbx, Work, as_both, needs};
+use crate::common::{Caller, Feature, Sbx, Work, as_both, needs};
 
 /// Lines of a plan that are steps: number, actor, words.
 fn steps(text: &str) -> Vec<String> {

@@ -1,16 +1,6 @@
 //! System calls, signals and streams of the empty profile, tried from the inside.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
-use common::{Caller, Report, Sbx, Work, as_both};
+use crate::common::{Caller, Report, Sbx, Work, as_both};
 
 as_both! {
     fn only_the_usual_socket_families_can_be_had(caller) {

@@ -1,22 +1,12 @@
 //! Who the command is: users, groups, capabilities, and what root may and may not do.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Caller, Feature, Sbx, Work, as_both, needs, tools};
+use crate::common::{Caller, Feature, Sbx, Work, as_both, as_root, needs, tools};
 
 /// CAP_NET_BIND_SERVICE as a mask.
 const NET_BIND: &str = "0000000000000400";
@@ -179,14 +169,8 @@ fn n4_a_groups_cannot_be_dropped_with_the_own_map() {
     assert_eq!(ended.stdout, "deny\n");
 }
 
-mod root {
-    use super::*;
-
-    #[test]
+as_root! {
     fn u2_b_groups_are_all_that_list_the_user() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let account = Caller::Root.account();
         let report = Sbx::probe(Caller::Root, ["report"]).report();
         let found: BTreeSet<u32> =
@@ -200,11 +184,7 @@ mod root {
         assert!(ended.stdout.contains("(users)"), "{}", ended.stdout);
     }
 
-    #[test]
     fn u2_c_a_group_that_is_given_is_the_only_one() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let account = Caller::Root.account();
         let groups = |user: String| {
             let report = Sbx::bare(Caller::Root, "run")
@@ -219,11 +199,7 @@ mod root {
         assert_eq!(listed, (four(1), "1 3 4".to_owned()));
     }
 
-    #[test]
     fn n9_f_without_a_user_root_is_refused_with_the_remedy() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let ended = Sbx::bare(Caller::Root, "run")
             .args(["--write", &work.at("")])
@@ -233,11 +209,7 @@ mod root {
         assert!(!work.has("marker"));
     }
 
-    #[test]
     fn n9_g_allow_root_runs_as_root_and_warns() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let as_root = || Sbx::bare(Caller::Root, "run").args(["--user", "root"]);
         as_root().command(["true"]).ended().refused(125, &["host's root", "allow-root = true"]);
         let ended = as_root().set("user.allow-root=true").command(["id", "-u"]).ended().fine();
@@ -248,11 +220,7 @@ mod root {
         );
     }
 
-    #[test]
     fn n9_h_the_hosts_root_without_capabilities_cannot_write_sysctls() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let path = "/proc/sys/kernel/core_pattern";
         let report = Sbx::bare(Caller::Root, "run")
             .args(["--user", "root", "--bind", &format!("{}:/probe", tools().probe.display())])
@@ -262,11 +230,7 @@ mod root {
         assert_eq!(report.answers("open")[&*format!("{path} w")], "EROFS");
     }
 
-    #[test]
     fn n9_e_without_a_user_namespace_ids_really_switch() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let account = Caller::Root.account();
         let report = Sbx::probe(Caller::Root, ["report"]).set("namespaces.user=false").report();
         let host = fs::read_link("/proc/self/ns/user").expect("a namespace");
@@ -280,28 +244,21 @@ mod root {
         let answers = Sbx::probe(Caller::Root, words).set("namespaces.user=false").report();
         assert_eq!(answers.answers("open").into_values().collect::<Vec<_>>(), ["ENOENT"; 2]);
     }
+}
 
-    #[test]
-    fn n9_i_without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
-        let ended =
-            Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
-        ended.refused(125, &["CAP_SYS_ADMIN", "namespaces.user=false", "start sbx as root"]);
-    }
+#[test]
+fn n9_i_without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
+    let ended = Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
+    ended.refused(125, &["CAP_SYS_ADMIN", "namespaces.user=false", "start sbx as root"]);
+}
 
-    #[test]
+as_root! {
     fn u4_a_user_0_cannot_be_had_again() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let report = Sbx::probe(Caller::Root, ["syscall", "setuid-0"]).report();
         assert_eq!(report.answers("call")["setuid-0"], "EPERM");
     }
 
-    #[test]
     fn as_root_home_comes_from_passwd_whatever_the_environment_says() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let evil = work.directory("sbx");
         fs::create_dir(evil.join("profiles")).expect("made");
@@ -313,33 +270,30 @@ mod root {
             .ended();
         ended.refused(125, &["evil"]);
     }
+}
 
-    /// A root with a user database of its own, made by hand.
-    fn small_root(work: &Work) -> String {
-        let root = work.path().join("root");
-        for directory in ["etc", "tmp", "proc", "dev", "home/inner", "bin"] {
-            fs::create_dir_all(root.join(directory)).expect("made");
-        }
-        fs::write(
-            root.join("etc/passwd"),
-            "root:x:0:0::/root:/bin/sh\ninner:x:4242:4243::/home/inner:/bin/x\n",
-        )
-        .expect("written");
-        fs::write(root.join("etc/group"), "inner:x:4243:\nclub:x:4244:other,inner\n")
-            .expect("written");
-        fs::copy(&tools().probe, root.join("bin/probe")).expect("copied");
-        root.to_str().expect("UTF-8").to_owned()
+/// A root with a user database of its own, made by hand.
+fn small_root(work: &Work) -> String {
+    let root = work.path().join("root");
+    for directory in ["etc", "tmp", "proc", "dev", "home/inner", "bin"] {
+        fs::create_dir_all(root.join(directory)).expect("made");
     }
+    fs::write(
+        root.join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\ninner:x:4242:4243::/home/inner:/bin/x\n",
+    )
+    .expect("written");
+    fs::write(root.join("etc/group"), "inner:x:4243:\nclub:x:4244:other,inner\n").expect("written");
+    fs::copy(&tools().probe, root.join("bin/probe")).expect("copied");
+    root.to_str().expect("UTF-8").to_owned()
+}
 
-    fn in_root(root: &str) -> Sbx {
-        Sbx::bare(Caller::Root, "run").args(["--rootfs", root, "--user", "inner"])
-    }
+fn in_root(root: &str) -> Sbx {
+    Sbx::bare(Caller::Root, "run").args(["--rootfs", root, "--user", "inner"])
+}
 
-    #[test]
+as_root! {
     fn u1_b_a_root_directory_resolves_users_from_its_own_files() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let root = small_root(&work);
         let report = in_root(&root).command(["/bin/probe", "report"]).report();
@@ -354,11 +308,7 @@ mod root {
         ended.refused(125, &["unknown user `daemon`", &format!("{root}/etc/passwd")]);
     }
 
-    #[test]
     fn f1_b_a_root_directory_is_read_only_unless_asked_otherwise() {
-        if !needs(Feature::Root) {
-            return;
-        }
         let work = Work::new(Caller::Root);
         let root = small_root(&work);
         fs::create_dir(format!("{root}/data")).expect("made");
@@ -370,56 +320,50 @@ mod root {
         assert_eq!(report.answers("open")["/data/x c"], "ok");
         assert!(Path::new(&root).join("data/x").exists());
     }
+}
 
-    #[test]
-    fn f1_f_a_root_is_no_relative_path_and_not_the_hosts() {
-        for root in ["/", "//", "/usr/.."] {
-            let ended =
-                Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
-            ended.refused(125, &["cannot be a root"]);
-        }
-        let work = Work::new(Caller::Ordinary);
-        let text = "sbx = 1\n[root]\npath = \"srv/root\"\n";
-        let profile = work.profile(Caller::Ordinary, "p.toml", text);
-        let ended = Sbx::run(Caller::Ordinary).profile(&profile).command(["true"]).ended();
-        ended.refused(125, &["p.toml:3", "begins with `/`"]);
+#[test]
+fn f1_f_a_root_is_no_relative_path_and_not_the_hosts() {
+    for root in ["/", "//", "/usr/.."] {
+        let ended = Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
+        ended.refused(125, &["cannot be a root"]);
     }
+    let work = Work::new(Caller::Ordinary);
+    let text = "sbx = 1\n[root]\npath = \"srv/root\"\n";
+    let profile = work.profile(Caller::Ordinary, "p.toml", text);
+    let ended = Sbx::run(Caller::Ordinary).profile(&profile).command(["true"]).ended();
+    ended.refused(125, &["p.toml:3", "begins with `/`"]);
+}
 
-    #[test]
-    fn a_root_made_by_debootstrap_runs_its_own_programs_as_its_own_users() {
-        if !needs(Feature::Debootstrap) {
-            return;
-        }
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debootstrap");
-        if !root.join("etc/debian_version").exists() {
-            let _absent = fs::remove_dir_all(&root);
-            let output = Command::new("debootstrap")
-                .args(["--variant=minbase", "stable"])
-                .arg(&root)
-                .output()
-                .expect("debootstrap starts");
-            let said = String::from_utf8_lossy(&output.stdout);
-            if !output.status.success() {
-                let _part = fs::remove_dir_all(&root);
-                panic!("debootstrap: {said}");
-            }
-        }
-        let passwd = root.join("etc/passwd");
-        let text = fs::read_to_string(&passwd).expect("a passwd");
-        if !text.contains("inner:") {
-            fs::write(&passwd, format!("{text}inner:x:4242:4242::/tmp:/bin/sh\n"))
-                .expect("written");
-        }
-        let root = root.to_str().expect("UTF-8");
-        let ended = in_root(root)
-            .command([
-                "sh",
-                "-c",
-                "id -u; id -un; cat /etc/debian_version; dpkg --version | head -n1",
-            ])
-            .ended()
-            .fine();
-        assert!(ended.stdout.starts_with("4242\ninner\n"), "{ended:?}");
-        assert!(ended.stdout.contains("Debian 'dpkg'"), "{ended:?}");
+#[test]
+fn a_root_made_by_debootstrap_runs_its_own_programs_as_its_own_users() {
+    if !needs(Feature::Debootstrap) {
+        return;
     }
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debootstrap");
+    if !root.join("etc/debian_version").exists() {
+        let _absent = fs::remove_dir_all(&root);
+        let output = Command::new("debootstrap")
+            .args(["--variant=minbase", "stable"])
+            .arg(&root)
+            .output()
+            .expect("debootstrap starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let _part = fs::remove_dir_all(&root);
+            panic!("debootstrap: {said}");
+        }
+    }
+    let passwd = root.join("etc/passwd");
+    let text = fs::read_to_string(&passwd).expect("a passwd");
+    if !text.contains("inner:") {
+        fs::write(&passwd, format!("{text}inner:x:4242:4242::/tmp:/bin/sh\n")).expect("written");
+    }
+    let root = root.to_str().expect("UTF-8");
+    let ended = in_root(root)
+        .command(["sh", "-c", "id -u; id -un; cat /etc/debian_version; dpkg --version | head -n1"])
+        .ended()
+        .fine();
+    assert!(ended.stdout.starts_with("4242\ninner\n"), "{ended:?}");
+    assert!(ended.stdout.contains("Debian 'dpkg'"), "{ended:?}");
 }

@@ -1,19 +1,9 @@
 //! Starting, signals, and the end: what becomes of statuses, children and descriptors.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use common::{Caller, Sbx, Work, as_both, tools};
+use crate::common::{Caller, Sbx, Work, as_both, tools};
 use rustix::process::Signal;
 
 /// A shell inside.

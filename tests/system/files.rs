@@ -1,20 +1,10 @@
 //! Files: what each rule lets the command see and do, and that the host stays as it was.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test ends where something is not as it says, and looks at the real system"
-)]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use common::{Caller, Report, Sbx, Work, as_both};
+use crate::common::{Caller, Report, Sbx, Work, as_both};
 
 /// `probe open` of pairs of path and mode.
 fn open(caller: Caller, pairs: &[(&str, &str)]) -> Sbx {

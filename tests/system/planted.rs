@@ -1,21 +1,11 @@
 //! What the command, or another user, can put where sbx goes on this start or on the next one.
 //!
 //! Each of these was seen to succeed on an earlier sbx.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "a test"
-)]
-
-mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
-use common::{Caller, Feature, Sbx, Work, as_both, needs};
+use crate::common::{Caller, Sbx, Work, as_both, as_root, tools};
 
 const SECRET: &str = "outside-of-every-grant";
 
@@ -155,35 +145,33 @@ fn a_link_to_the_profiles_cannot_be_replaced() {
     ended.refused(125, &["which the command could replace"]);
 }
 
-#[test]
-fn ids_of_a_root_directory_count_only_where_root_alone_writes_them() {
-    if !needs(Feature::Root) {
-        return;
+as_root! {
+    fn ids_of_a_root_directory_count_only_where_root_alone_writes_them() {
+        let work = Work::new(Caller::Root);
+        for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev"] {
+            work.directory(directory);
+        }
+        work.file("root/etc/passwd", "app:x:4711:6::/:/bin/sh\n4712:x:0:0::/:/bin/sh\n");
+        work.file("root/etc/group", "disk:x:6:\nroot:x:0:app\n");
+        let probe = tools().probe.clone();
+        fs::copy(probe, work.path().join("root/probe")).expect("the directory is ours");
+        let root = work.at("root");
+        let run = |user: &str| {
+            let run = Sbx::bare(Caller::Root, "run").args(["--rootfs", &root, "--user", user]);
+            run.command(["/probe", "report"]).ended()
+        };
+        run("app").refused(125, &["can be written by others than root", "by number"]);
+        // A number is a number, whoever is called so.
+        let ended = run("4712:4712:4712").fine();
+        assert!(ended.stdout.contains("4712"), "{ended:#?}");
+        for path in ["root", "root/etc", "root/etc/passwd", "root/etc/group"] {
+            chown(work.path().join(path), Some(0), Some(0)).expect("root may");
+            let mode = if path.contains("passwd") || path.contains("group") { 0o644 } else { 0o755 };
+            fs::set_permissions(work.path().join(path), fs::Permissions::from_mode(mode))
+                .expect("ours");
+        }
+        run("app").refused(125, &["the host's group of root"]);
+        fs::write(work.path().join("root/etc/group"), "disk:x:6:\n").expect("root may");
+        run("app").fine();
     }
-    let work = Work::new(Caller::Root);
-    for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev"] {
-        work.directory(directory);
-    }
-    work.file("root/etc/passwd", "app:x:4711:6::/:/bin/sh\n4712:x:0:0::/:/bin/sh\n");
-    work.file("root/etc/group", "disk:x:6:\nroot:x:0:app\n");
-    let probe = common::tools().probe.clone();
-    fs::copy(probe, work.path().join("root/probe")).expect("the directory is ours");
-    let root = work.at("root");
-    let run = |user: &str| {
-        let run = Sbx::bare(Caller::Root, "run").args(["--rootfs", &root, "--user", user]);
-        run.command(["/probe", "report"]).ended()
-    };
-    run("app").refused(125, &["can be written by others than root", "by number"]);
-    // A number is a number, whoever is called so.
-    let ended = run("4712:4712:4712").fine();
-    assert!(ended.stdout.contains("4712"), "{ended:#?}");
-    for path in ["root", "root/etc", "root/etc/passwd", "root/etc/group"] {
-        chown(work.path().join(path), Some(0), Some(0)).expect("root may");
-        let mode = if path.contains("passwd") || path.contains("group") { 0o644 } else { 0o755 };
-        fs::set_permissions(work.path().join(path), fs::Permissions::from_mode(mode))
-            .expect("ours");
-    }
-    run("app").refused(125, &["the host's group of root"]);
-    fs::write(work.path().join("root/etc/group"), "disk:x:6:\n").expect("root may");
-    run("app").fine();
 }

@@ -1,0 +1,24 @@
+//! sbx on a real system: what it starts, what that sees and can do, and what is refused.
+//!
+//! Tests are named after the rows of what the engine owes, where there is one.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it says, and looks at the real system"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod applications;
+mod calls;
+mod files;
+mod identity;
+mod plan;
+mod planted;
+mod process;
+mod refusals;
+mod sandbox;
+mod start;
