@@ -8,13 +8,41 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
+use crate::diag::{Code, Diagnostic, Origin};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::schema::{Leaf, Reader, Value, toml_string};
 
 /// How many links one path may go through, as in path_resolution(7).
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 /// How many directories one `**` may search.
 const MAX_GLOB_DIRECTORIES: usize = 100_000;
+
+/// Why a pattern stands for no path of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoPath {
+    code: Code,
+    /// The reason, in words that follow the pattern and a colon.
+    pub why: String,
+    help: &'static str,
+}
+
+impl NoPath {
+    /// Returns the reason of a path that cannot be used as it is written.
+    pub fn bad(why: impl Into<String>, help: &'static str) -> Self {
+        Self { code: Code::BadPath, why: why.into(), help }
+    }
+
+    /// Returns the reason of a variable that has no value.
+    pub fn unknown(why: impl Into<String>, help: &'static str) -> Self {
+        Self { code: Code::UnknownVariable, why: why.into(), help }
+    }
+
+    /// Returns what is to be told about it.
+    pub fn of(self, written: impl std::fmt::Display, origin: Origin) -> Diagnostic {
+        let text = format!("`{written}`: {}", self.why);
+        Diagnostic::error(self.code, text).at(origin).help(self.help)
+    }
+}
 
 /// A path as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +102,8 @@ impl Leaf for Pattern {
         }
         reader.bad_value(
             value,
-            format!("expected a path that begins with `/`, `~`, `$` or `@`, found `{rest}`"),
+            format!("`{rest}` is relative, and a profile has no place of its own"),
+            "a path that begins with `/`, `~`, `$` or `@`",
         );
         None
     }
@@ -90,20 +119,23 @@ pub trait Variables {
     ///
     /// # Errors
     /// The reason, in words.
-    fn get(&self, name: &str) -> Result<OsString, String>;
+    fn get(&self, name: &str) -> Result<OsString, NoPath>;
 }
 
 /// Expands `~`, `$NAME`, `${NAME}` and `${NAME:-default}`; `\` takes the next character literally.
 ///
 /// # Errors
-/// The reason, in words: an unset variable, a brace that is not closed.
-pub fn expand(text: &OsStr, variables: &dyn Variables) -> Result<OsString, String> {
+/// A variable that is not set, a brace that is not closed.
+pub fn expand(text: &OsStr, variables: &dyn Variables) -> Result<OsString, NoPath> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len() + 16);
     let mut rest = bytes;
     if let Some(after) = rest.strip_prefix(b"~") {
         if !(after.is_empty() || after.starts_with(b"/")) {
-            return Err("only the caller's own home can be written `~`".to_owned());
+            return Err(NoPath::bad(
+                "only the user's own home can be written `~`",
+                "write the home of another user as an absolute path",
+            ));
         }
         out.extend(escaped(&variables.get("HOME")?));
         rest = after;
@@ -113,7 +145,10 @@ pub fn expand(text: &OsStr, variables: &dyn Variables) -> Result<OsString, Strin
             b'\\' => {
                 out.push(b'\\');
                 let Some((next, after)) = after.split_first() else {
-                    return Err("a `\\` stands at the end".to_owned());
+                    return Err(NoPath::bad(
+                        "a `\\` stands at the end",
+                        "write `\\\\` for the character itself",
+                    ));
                 };
                 out.push(*next);
                 rest = after;
@@ -144,10 +179,12 @@ fn escaped(value: &OsStr) -> Vec<u8> {
     out
 }
 
-fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, &'b [u8]), String> {
+fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, &'b [u8]), NoPath> {
     let name_byte = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     if let Some(inner) = rest.strip_prefix(b"{") {
-        let end = inner.iter().position(|b| *b == b'}').ok_or("a `${` is not closed")?;
+        let end = inner.iter().position(|b| *b == b'}').ok_or_else(|| {
+            NoPath::bad("a `${` is not closed", "write `${NAME}` or `${NAME:-default}`")
+        })?;
         let (body, after) = inner.split_at(end);
         let body = String::from_utf8_lossy(body).into_owned();
         let after = after.get(1..).unwrap_or_default();
@@ -161,7 +198,10 @@ fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, 
     let end = rest.iter().position(|b| !name_byte(b)).unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     if name.is_empty() {
-        return Err("a `$` is not followed by a name; write `\\$` for the character".to_owned());
+        return Err(NoPath::bad(
+            "a `$` is not followed by a name",
+            "write `$NAME`, or `\\$` for the character itself",
+        ));
     }
     Ok((variables.get(&String::from_utf8_lossy(name))?, after))
 }
@@ -208,8 +248,8 @@ pub fn unescape(text: &OsStr) -> PathBuf {
 /// Links are not followed by `**`.
 ///
 /// # Errors
-/// The reason, in words, if the search would go through too many directories.
-pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, String> {
+/// The search would go through too many directories.
+pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, NoPath> {
     let mut found = vec![PathBuf::from("/")];
     let mut budget = MAX_GLOB_DIRECTORIES;
     for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
@@ -244,10 +284,13 @@ fn descend(
     facts: &dyn Facts,
     budget: &mut usize,
     out: &mut Vec<PathBuf>,
-) -> Result<(), String> {
-    *budget = budget
-        .checked_sub(1)
-        .ok_or_else(|| format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"))?;
+) -> Result<(), NoPath> {
+    *budget = budget.checked_sub(1).ok_or_else(|| {
+        NoPath::bad(
+            format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"),
+            "name directories nearer to what is meant",
+        )
+    })?;
     out.push(base.to_owned());
     for name in facts.names(base) {
         let path = base.join(name);
@@ -316,8 +359,8 @@ pub struct Resolved {
 /// Links are followed inside `root`: an absolute target begins there again (chroot(2)).
 ///
 /// # Errors
-/// The reason, in words: too many links.
-pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, String> {
+/// Too many links.
+pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, NoPath> {
     let mut out = root.to_owned();
     let mut links = Vec::new();
     let inside = path.strip_prefix("/").unwrap_or(path);
@@ -337,7 +380,7 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         let target = fact.as_ref().filter(|_| !todo.is_empty()).and_then(|f| f.link.clone());
         let Some(target) = target else { continue };
         if links.len() >= MAX_LINKS {
-            return Err(format!("goes through more than {MAX_LINKS} links"));
+            return Err(too_many_links());
         }
         links.push(out.clone());
         if target.is_absolute() {
@@ -348,6 +391,14 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         todo.extend(parts(target.strip_prefix("/").unwrap_or(&target)).into_iter().rev());
     }
     Ok(Resolved { path: out, fact, links })
+}
+
+/// Returns the reason of a path that leads in a circle, or might.
+pub(crate) fn too_many_links() -> NoPath {
+    NoPath::bad(
+        format!("it goes through more than {MAX_LINKS} links"),
+        "name the place that the links are to lead to",
+    )
 }
 
 fn parts(path: &Path) -> Vec<OsString> {
@@ -374,10 +425,10 @@ mod tests {
 
     struct Fixed;
     impl Variables for Fixed {
-        fn get(&self, name: &str) -> Result<OsString, String> {
+        fn get(&self, name: &str) -> Result<OsString, NoPath> {
             match name {
                 "HOME" => Ok("/home/an*n".into()),
-                _ => Err(format!("`${name}` is not set")),
+                _ => Err(NoPath::unknown(format!("`${name}` is not set"), "set it")),
             }
         }
     }

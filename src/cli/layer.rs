@@ -12,7 +12,7 @@ use crate::feature::user::Name;
 use crate::feature::{dev, files, network};
 use crate::path::Pattern;
 use crate::profile::{Layer, LayerKind, Profile};
-use crate::schema::parse_choice;
+use crate::schema::unknown_choice;
 use crate::value::{ByteSize, List};
 
 /// Returns the layer of the flags and the command.
@@ -142,18 +142,12 @@ impl Flags<'_> {
         known: &[(&'static str, T)],
         origin: Origin,
     ) -> Option<T> {
-        match parse_choice(text, known) {
-            Ok(choice) => Some(choice),
-            Err(expected) => {
-                self.sink.push(
-                    Diagnostic::error(Code::BadValue, format!("unknown value `{text}`"))
-                        .at(origin)
-                        .suggest(text, known.iter().map(|(name, _)| *name))
-                        .with_note(format!("expected one of {expected}")),
-                );
-                None
-            }
+        let found = known.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            self.sink.push(unknown_choice(text, &names, origin));
         }
+        found
     }
 
     fn tmpfs(&mut self, text: &OsStr) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::Told;
-use crate::diag::{Code, Diagnostic, Origin, Sink, SourceKind, SourceMap, nearest, printable_os};
+use crate::diag::{Code, Diagnostic, Origin, Refusal, Sink, SourceKind, SourceMap, printable_os};
 use crate::profile::{BUILTIN, Layer, Loaded, Place, Profile, candidates, flatten, is_path};
 use crate::store;
 
@@ -66,24 +66,18 @@ impl Library {
             candidates(name, &self.directories).into_iter().find(|place| legal && is_there(place));
         let Some(place) = place else {
             let all = self.all();
-            let mut diagnostic =
+            let refusal =
                 Diagnostic::error(Code::UnknownProfile, format!("there is no profile `{name}`"));
-            if let Some(origin) = origin {
-                diagnostic = diagnostic.at(origin);
-            }
-            let near = nearest(name, all.iter().map(|(known, _)| known.as_str()));
-            diagnostic = match near {
-                Some(known) => {
-                    diagnostic.help(format!("write `{known}`")).help("see `sbx profiles` for all")
-                }
-                None if origin.is_some() => {
-                    diagnostic.help("`extends` takes names, not paths; see `sbx profiles`")
-                }
-                None => diagnostic.help(
-                    "see `sbx profiles`; a path to a file must have a slash in it: `./my.toml`",
-                ),
+            let otherwise = if origin.is_some() {
+                "write the name of a profile: `extends` takes no paths"
+            } else {
+                "write a path to a file with a slash in it: `./my.toml`"
             };
-            sink.push(diagnostic);
+            sink.push(
+                asked_at(refusal, origin)
+                    .suggest(name, all.iter().map(|(known, _)| known.as_str()), otherwise)
+                    .help("see `sbx profiles` for all"),
+            );
             return None;
         };
         self.read(name, &place, origin, sources, sink)
@@ -108,17 +102,12 @@ impl Library {
             Place::File(path) => match store::read(path, self.caller) {
                 Ok(text) => (SourceKind::File, text),
                 Err(error) => {
-                    let mut diagnostic =
-                        Diagnostic::error(Code::UnreadableProfile, error.to_string());
-                    if let Some(origin) = origin {
-                        diagnostic = diagnostic.at(origin);
-                    }
+                    let refusal = Diagnostic::error(Code::UnreadableProfile, error.to_string());
                     let help = match error {
                         store::StoreError::Untrusted { help, .. } => help,
                         store::StoreError::Read { .. } => "name a file that can be read".to_owned(),
                     };
-                    diagnostic = diagnostic.help(help);
-                    sink.push(diagnostic);
+                    sink.push(asked_at(refusal, origin).help(help));
                     return None;
                 }
             },
@@ -155,6 +144,14 @@ impl Library {
             }
         }
         None
+    }
+}
+
+/// Adds the line that asked for a profile; one that a flag named has none.
+fn asked_at(refusal: Refusal, origin: Option<Origin>) -> Refusal {
+    match origin {
+        Some(origin) => refusal.at(origin),
+        None => refusal,
     }
 }
 

@@ -15,11 +15,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::diag::{Code, Diagnostic, Severity, Sink, SourceMap, json_line, text};
-use crate::exec::Hooks;
+use crate::exec::{FAILED, Hooks, describe};
+use crate::host::CallerError;
 use args::{Args, Verb};
-
-/// Exit status of sbx's own failures, as env(1) and timeout(1) have it.
-const FAILED: u8 = 125;
 
 /// Runs the command that the arguments ask for.
 pub fn main(hooks: &Hooks) -> ExitCode {
@@ -45,14 +43,13 @@ pub fn main(hooks: &Hooks) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            let diagnostic = Diagnostic::error(Code::Usage, format!("{error:#}"));
-            let mut told = Told {
-                sources: SourceMap::default(),
-                sink: Sink::default(),
-                quiet: false,
-                json: false,
-            };
-            told.sink.push(diagnostic);
+            let text = format!("{error:#}");
+            let mut told = Told::default();
+            told.sink.push(match error.downcast_ref::<CallerError>() {
+                Some(caller) => Diagnostic::error(Code::Caller, text).help(caller.remedy()),
+                None => Diagnostic::error(Code::Output, text)
+                    .help("look at where standard output leads: a full disk, or a closed stream"),
+            });
             told.tell(Severity::Warning);
             ExitCode::from(FAILED)
         }
@@ -111,6 +108,9 @@ fn print(data: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => other.map_err(|error| {
+            let errno = error.raw_os_error().map_or_else(|| error.to_string(), describe);
+            anyhow::anyhow!("cannot write to standard output: {errno}")
+        }),
     }
 }

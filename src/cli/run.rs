@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::args::{Overrides, PlanArgs, RunArgs};
 use super::load::Library;
-use super::{FAILED, Told, layer, print};
+use super::{Told, layer, print};
 use crate::diag::{Origin, Severity};
-use crate::exec::{Hooks, Manner, Outcome, explain, run as execute};
+use crate::exec::{FAILED, Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
 use crate::feature::trust;
 use crate::host::Live;

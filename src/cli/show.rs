@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::args::{CheckArgs, DoctorArgs, ProfilesArgs, ShowArgs};
 use super::load::Library;
-use super::{FAILED, Told, print};
+use super::{Told, print};
 use crate::diag::{Severity, SourceMap, printable};
+use crate::exec::FAILED;
 use crate::facts::Facts as _;
 use crate::host::{self, Live, State};
 use crate::profile::{Place, Profile, Stack};

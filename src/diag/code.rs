@@ -77,8 +77,10 @@ codes! {
     CommandNotExecutable = "command-not-executable",
     /// A step of setting the sandbox up did not succeed.
     SetupFailed = "setup-failed",
-    /// The command line does not parse.
-    Usage = "usage",
+    /// The caller, or the way sbx is installed, is one that it does not work for.
+    Caller = "caller",
+    /// What was asked for cannot be written to standard output.
+    Output = "output",
 }
 
 #[cfg(test)]

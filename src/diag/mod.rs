@@ -50,26 +50,23 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Returns an error without a place.
-    pub fn error(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            code,
-            message: message.into(),
-            labels: Vec::new(),
-            notes: Vec::new(),
-            help: Vec::new(),
-        }
+    /// Returns an error that does not say yet what to do about it.
+    pub fn error(code: Code, message: impl Into<String>) -> Refusal {
+        Refusal(Self::new(Severity::Error, code, message.into()))
     }
 
     /// Returns a warning without a place.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, message) }
+        Self::new(Severity::Warning, code, message.into())
     }
 
     /// Returns a note without a place.
     pub fn note(code: Code, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Note, ..Self::error(code, message) }
+        Self::new(Severity::Note, code, message.into())
+    }
+
+    fn new(severity: Severity, code: Code, message: String) -> Self {
+        Self { severity, code, message, labels: Vec::new(), notes: Vec::new(), help: Vec::new() }
     }
 
     /// Adds a place.
@@ -98,13 +95,46 @@ impl Diagnostic {
         self.help.push(text.into());
         self
     }
+}
 
-    /// Adds "write `x`" where a known name is near to the one that was found.
-    #[must_use]
-    pub fn suggest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+/// An error that does not say yet what to do about it: it becomes a [`Diagnostic`] when it does,
+/// and cannot be told before.
+#[derive(Debug)]
+#[must_use]
+pub struct Refusal(Diagnostic);
+
+impl Refusal {
+    /// Adds a place.
+    pub fn at(self, origin: Origin) -> Self {
+        Self(self.0.at(origin))
+    }
+
+    /// Adds a place and what is to be said about it.
+    pub fn label(self, origin: Origin, text: impl Into<String>) -> Self {
+        Self(self.0.label(origin, text))
+    }
+
+    /// Adds a fact.
+    pub fn with_note(self, text: impl Into<String>) -> Self {
+        Self(self.0.with_note(text))
+    }
+
+    /// Says what to do.
+    pub fn help(self, text: impl Into<String>) -> Diagnostic {
+        self.0.help(text)
+    }
+
+    /// Says to write the known name that is nearest to the one that was found; where none is near
+    /// enough to be meant, says something else.
+    pub fn suggest<'a>(
+        self,
+        found: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        otherwise: impl Into<String>,
+    ) -> Diagnostic {
         match nearest(found, known) {
             Some(name) => self.help(format!("write `{name}`")),
-            None => self,
+            None => self.help(otherwise),
         }
     }
 }
@@ -203,8 +233,8 @@ mod tests {
     #[test]
     fn the_same_problem_is_told_once() {
         let mut sink = Sink::default();
-        sink.push(Diagnostic::error(Code::BadValue, "x"));
-        sink.push(Diagnostic::error(Code::BadValue, "x"));
+        sink.push(Diagnostic::note(Code::BadValue, "x"));
+        sink.push(Diagnostic::note(Code::BadValue, "x"));
         assert_eq!(sink.all().len(), 1);
     }
 }

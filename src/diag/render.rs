@@ -157,7 +157,7 @@ mod tests {
         let mut sources = SourceMap::default();
         let id = sources.add(SourceKind::File, "x", "a = \"\u{1b}[2J\" # \u{1b}c");
         let shown = text(
-            &Diagnostic::error(Code::BadValue, "no").at(Origin::new(id, 4..10)),
+            &Diagnostic::warning(Code::BadValue, "no").at(Origin::new(id, 4..10)),
             &sources,
             false,
         );

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags, ResolveFlags};
 
+use super::FAILED;
 use super::image::{Image, MapTexts, Op, Stream};
 use super::init;
 use super::report::{Failure, Part, Progress};
@@ -87,7 +88,7 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
     // Nothing is done in a user namespace whose ids are still to be mapped; where the supervisor
     // is gone instead, there is nobody to be told.
     if child.hand.waits && child.await_release().is_err() {
-        spawn::exit_now(125);
+        spawn::exit_now(FAILED.into());
     }
     for (step, op) in image.ops.iter().enumerate() {
         let actor = image.actors.get(step).copied().unwrap_or(Actor::Child);
@@ -96,7 +97,7 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
         }
         child.step(step, actor, op);
     }
-    spawn::exit_now(125)
+    spawn::exit_now(FAILED.into())
 }
 
 impl Child<'_> {
@@ -126,7 +127,7 @@ impl Child<'_> {
             Failure { detail: self.detail, ..Failure::new(step, actor, self.part.get(), errno) };
         // Where even this fails, the exit status and the progress cell still say that a step did.
         let _ignored = mount::write_all(self.hand.report.as_fd(), &failure.encode());
-        spawn::exit_now(125)
+        spawn::exit_now(FAILED.into())
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each operation; none is long")]
@@ -329,7 +330,7 @@ impl Child<'_> {
         match fd::read_byte(is_ready.as_fd())? {
             Some(_) => Ok(()),
             // Init told why before it went.
-            None => spawn::exit_now(125),
+            None => spawn::exit_now(FAILED.into()),
         }
     }
 

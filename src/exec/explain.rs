@@ -6,30 +6,34 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
+use super::FAILED;
 use super::report::{Failure, Part};
 use super::sys::describe;
-use crate::diag::{Code, Diagnostic, printable_os};
+use crate::diag::{Code, Diagnostic, Refusal, printable_os};
 use crate::facts::{Facts, FileKind};
 use crate::plan::{Action, MountOption, Namespace, Phase, Plan, Text};
 
-const ENOENT: i32 = 2;
-const E2BIG: i32 = 7;
-const ENOEXEC: i32 = 8;
-const EACCES: i32 = 13;
-const EPERM: i32 = 1;
-const EROFS: i32 = 30;
-const ELOOP: i32 = 40;
-const EMFILE: i32 = 24;
-const ENOSPC: i32 = 28;
-const EISDIR: i32 = 21;
+const ENOENT: i32 = Errno::NOENT.raw_os_error();
+const E2BIG: i32 = Errno::TOOBIG.raw_os_error();
+const ENOEXEC: i32 = Errno::NOEXEC.raw_os_error();
+const EACCES: i32 = Errno::ACCESS.raw_os_error();
+const EPERM: i32 = Errno::PERM.raw_os_error();
+const EROFS: i32 = Errno::ROFS.raw_os_error();
+const ELOOP: i32 = Errno::LOOP.raw_os_error();
+const EMFILE: i32 = Errno::MFILE.raw_os_error();
+const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
+const EISDIR: i32 = Errno::ISDIR.raw_os_error();
 
 /// Returns what is said about a failure, and sbx's exit status for it: 126 and 127 as a shell has
 /// them, 125 for everything else.
 pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic, u8) {
     let Some(step) = plan.steps.get(failure.step) else {
+        let refusal = Diagnostic::error(Code::PlanLaw, "a step that the plan does not have failed");
         return (
-            Diagnostic::error(Code::SetupFailed, "a step that the plan does not have failed"),
-            125,
+            refusal.help("report this as a bug in sbx, with the output of `sbx plan`"),
+            FAILED,
         );
     };
     if let (Action::Exec { candidates, arguments, .. }, false) =
@@ -45,21 +49,17 @@ pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic
         describe(failure.errno)
     };
     let phase = step.action.phase();
-    let mut diagnostic =
-        Diagnostic::error(Code::SetupFailed, format!("cannot {}: {reason}", step.action))
-            .at(step.origin)
-            .with_note(format!(
-                "phase `{}`, step {} of {}, {}{}",
-                phase.name(),
-                failure.step + 1,
-                plan.steps.len(),
-                failure.actor.name(),
-                part_words(failure.part)
-            ));
-    for line in help(failure, &step.action) {
-        diagnostic = diagnostic.help(line);
-    }
-    (diagnostic, 125)
+    let refusal = Diagnostic::error(Code::SetupFailed, format!("cannot {}: {reason}", step.action))
+        .at(step.origin)
+        .with_note(format!(
+            "phase `{}`, step {} of {}, {}{}",
+            phase.name(),
+            failure.step + 1,
+            plan.steps.len(),
+            failure.actor.name(),
+            part_words(failure.part)
+        ));
+    (with_help(refusal, failure, &step.action), FAILED)
 }
 
 fn part_words(part: Part) -> &'static str {
@@ -81,63 +81,53 @@ fn part_words(part: Part) -> &'static str {
     }
 }
 
-/// What this errno means here, and what to do about it.
-fn help(failure: &Failure, action: &Action) -> Vec<String> {
+/// Says what this errno means here, and what to do about it.
+fn with_help(refusal: Refusal, failure: &Failure, action: &Action) -> Diagnostic {
     let errno = failure.errno;
     match (action, failure.part, errno) {
         (Action::Spawn { namespaces }, _, _) => {
             let first = namespaces.first().copied().unwrap_or(Namespace::User);
             let (cause, remedy) = crate::host::why_no_namespace(first, errno);
-            vec![format!("look at the cause: {cause}"), remedy, "run `sbx doctor` to see what works here".to_owned()]
+            refusal.with_note(cause).help(remedy).help("run `sbx doctor` to see what works here")
         }
         (_, Part::Identity, _) => {
-            vec!["start again: the path was changed while sbx was starting".to_owned()]
+            refusal.help("start again: the path was changed while sbx was starting")
         }
         (_, Part::OpenSource | Part::OpenTarget | Part::OpenParent, ELOOP) => {
-            vec!["look for a link that was put on this path while sbx was starting, and remove it".to_owned()]
+            refusal.help("look for a link that was put on this path while sbx was starting, and remove it")
         }
-        (Action::Proc { .. }, Part::Make, EPERM) => vec![
-            "give the container, if this is one, a /proc without covers: the kernel lets nobody make one that shows more".to_owned(),
-            "remove \"proc\" from `auto-mount` in [root] to do without".to_owned(),
-        ],
+        (Action::Proc { .. }, Part::Make, EPERM) => refusal
+            .help("give the container, if this is one, a /proc without covers: the kernel lets nobody make one that shows more")
+            .help("remove \"proc\" from `auto-mount` in [root] to do without"),
         (_, Part::Verify, _) if action.phase() == Phase::Root => {
-            vec!["remove the option that the mount below does not have: options that the host locked are never cleared".to_owned()]
+            refusal.help("remove the option that the mount below does not have: options that the host locked are never cleared")
         }
         (_, Part::Attributes, EPERM) => {
-            vec![
-                "remove the option that changes what the host locked: a mount copied into a user namespace keeps its access-time setting, and nothing is ever cleared"
-                    .to_owned(),
-            ]
+            refusal.help("remove the option that changes what the host locked: a mount copied into a user namespace keeps its access-time setting, and nothing is ever cleared")
         }
         (_, Part::OpenSource, EACCES) => {
-            vec!["give the caller the right to reach it, or remove it from the profile".to_owned()]
+            refusal.help("give the caller the right to reach it, or remove it from the profile")
         }
-        (Action::MapIds { .. }, _, EPERM) => vec![
-            "look whether a filter or a container keeps this process from mapping ids; `sbx doctor` tries it".to_owned(),
-        ],
-        (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES) => vec![
-            "make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]".to_owned(),
-        ],
+        (Action::MapIds { .. }, _, EPERM) => refusal.help("look whether a filter or a container keeps this process from mapping ids; `sbx doctor` tries it"),
+        (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES) => refusal.help("make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]"),
         (Action::LandlockPath { .. }, _, EMFILE) => {
-            vec!["raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set".to_owned()]
+            refusal.help("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
         }
-        (Action::CloseDescriptors { .. }, Part::OpenSource, EISDIR) => vec![format!(
+        (Action::CloseDescriptors { .. }, Part::OpenSource, EISDIR) => refusal.help(format!(
             "give descriptor {} something else than a directory: it would be a way into the host's tree",
             failure.detail
-        )],
-        (Action::CloseDescriptors { .. }, Part::OpenSource, _) => vec![
-            format!("open descriptor {} before starting sbx, or remove it from `keep-fds`", failure.detail),
-        ],
+        )),
+        (Action::CloseDescriptors { .. }, Part::OpenSource, _) => refusal.help(format!("open descriptor {} before starting sbx, or remove it from `keep-fds`", failure.detail)),
         (Action::OpenStdio { .. }, _, _) => {
-            vec!["name a file that the caller may open, in a directory that is there".to_owned()]
+            refusal.help("name a file that the caller may open, in a directory that is there")
         }
         (Action::Tmpfs { .. } | Action::File { .. } | Action::Directory { .. }, _, ENOSPC) => {
-            vec!["raise `size` of the tmpfs it is in".to_owned()]
+            refusal.help("raise `size` of the tmpfs it is in")
         }
         (_, Part::Killed, _) => {
-            vec!["look into the kernel's log for who sent the signal: the OOM killer, or a filter around sbx".to_owned()]
+            refusal.help("look into the kernel's log for who sent the signal: the OOM killer, or a filter around sbx")
         }
-        _ => vec!["run `sbx doctor` to see what works here".to_owned()],
+        _ => refusal.help("run `sbx doctor` to see what works here"),
     }
 }
 
@@ -157,11 +147,11 @@ fn exec(
     let told = |code, text: String| Diagnostic::error(code, text).at(origin);
     match (failure.part, failure.errno) {
         (Part::Interpreter, _) => {
-            let diagnostic = told(
+            let refusal = told(
                 Code::CommandNotFound,
                 format!("cannot execute {shown}: what it is run by is not there"),
             );
-            (interpreter(diagnostic, &on_host(tried, plan)), 127)
+            (interpreter(refusal, &on_host(tried, plan)), 127)
         }
         (_, ENOENT) => (
             not_found(
@@ -192,13 +182,14 @@ fn exec(
         }
         (_, errno) => {
             let text = format!("cannot execute {shown}: {}", describe(errno));
-            (told(Code::CommandNotExecutable, text), 126)
+            let refusal = told(Code::CommandNotExecutable, text);
+            (refusal.help("run `sbx doctor` to see what works here"), 126)
         }
     }
 }
 
 fn not_found(
-    mut diagnostic: Diagnostic,
+    mut refusal: Refusal,
     name: &str,
     candidates: &[Text],
     facts: &dyn Facts,
@@ -208,7 +199,7 @@ fn not_found(
         .map(|text| printable_os(text.as_path().parent().unwrap_or(Path::new("/"))))
         .collect();
     if !name.contains('/') {
-        diagnostic = diagnostic.with_note(format!("searched inside in {}", inside.join(":")));
+        refusal = refusal.with_note(format!("searched inside in {}", inside.join(":")));
     }
     let is_path = name.contains('/');
     let path = facts.env(OsStr::new("PATH")).unwrap_or_default();
@@ -223,14 +214,14 @@ fn not_found(
         .map(|path| crate::path::normal(&path))
         .find(|path| path.is_absolute() && facts.file(path).is_some());
     let Some(path) = on_host else {
-        return diagnostic.help(if is_path {
+        return refusal.help(if is_path {
             "look for a slip in the path: it is not on the host either"
         } else {
             "install it on the host, or name it by its path"
         });
     };
     let shown = printable_os(&path);
-    let diagnostic = diagnostic
+    let diagnostic = refusal
         .with_note(format!("it is at {shown} on the host, which cannot be seen inside"))
         .help(format!("add \"{shown}\" to `read` in [files], or write `--read {shown}`"));
     let directory = path.parent().map(printable_os).unwrap_or_default();
@@ -242,12 +233,7 @@ fn not_found(
     ))
 }
 
-fn not_executable(
-    diagnostic: Diagnostic,
-    tried: &Path,
-    plan: &Plan,
-    facts: &dyn Facts,
-) -> Diagnostic {
+fn not_executable(refusal: Refusal, tried: &Path, plan: &Plan, facts: &dyn Facts) -> Diagnostic {
     let workdir = plan.steps.iter().find_map(|step| {
         if let Action::Chdir { path } = &step.action { Some(path.as_path()) } else { None }
     });
@@ -269,16 +255,16 @@ fn not_executable(
         .filter_map(|step| holds(&step.action))
         .max_by_key(|(path, _)| path.components().count());
     if facts.file(tried).is_some_and(|fact| fact.kind == FileKind::Directory) {
-        return diagnostic.help("name a program: this is a directory");
+        return refusal.help("name a program: this is a directory");
     }
     match nearest {
         Some((path, true)) => {
             let above = printable_os(path);
-            diagnostic.with_note(format!("{above} is not executable inside")).help(format!(
+            refusal.with_note(format!("{above} is not executable inside")).help(format!(
                 "add \"{above}\" or \"{shown}\" to `exec` in [files], or write `--exec {shown}`"
             ))
         }
-        _ => diagnostic.help(format!("make it executable: chmod +x {shown}")),
+        _ => refusal.help(format!("make it executable: chmod +x {shown}")),
     }
 }
 
@@ -304,15 +290,15 @@ fn on_host(inside: &Path, plan: &Plan) -> PathBuf {
 }
 
 /// Names the interpreter of a script or the loader of a program, and the rule that would show it.
-fn interpreter(diagnostic: Diagnostic, program: &Path) -> Diagnostic {
+fn interpreter(refusal: Refusal, program: &Path) -> Diagnostic {
     match needed_by(program) {
         Some(path) => {
             let shown = printable_os(&path);
-            diagnostic.with_note(format!("it needs {shown}")).help(format!(
+            refusal.with_note(format!("it needs {shown}")).help(format!(
                 "add \"{shown}\" to `read` in [files] if the host has it, else install it"
             ))
         }
-        None => diagnostic
+        None => refusal
             .help("look at its first line, or with `readelf -l` at the interpreter it asks for"),
     }
 }

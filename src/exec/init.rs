@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags, ResolveFlags};
 
+use super::FAILED;
 use super::child::{Child, proc_file};
 use super::image::{MapTexts, Op};
 use super::report::Part;
@@ -46,7 +47,9 @@ pub(super) fn run(
         let Op::Init { uid, gid, groups, wait_for_all } = op else { return None };
         Some((step, *uid, *gid, groups.as_deref(), *wait_for_all))
     });
-    let Some((step, uid, gid, groups, wait_for_all)) = found else { spawn::exit_now(125) };
+    let Some((step, uid, gid, groups, wait_for_all)) = found else {
+        spawn::exit_now(FAILED.into())
+    };
     let result = match child.hooks.ask(step) {
         Verdict::Go => hold_nothing(child, uid, gid, groups),
         Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
@@ -60,7 +63,7 @@ pub(super) fn run(
     // The report pipe must close with the command's exec: nothing is left open here, the caller's
     // streams included.
     if fd::close_range(0, u32::MAX).is_err() {
-        spawn::exit_now(125);
+        spawn::exit_now(FAILED.into());
     }
     reap(child, payload, wait_for_all)
 }
@@ -134,7 +137,7 @@ fn leave(child: &Child<'_>) -> ! {
     match child.progress.ended() {
         Some((WaitStatus::Exited(code), _)) => spawn::exit_now(code),
         Some((WaitStatus::Signaled(number), _)) => spawn::exit_now(128 + number),
-        None => spawn::exit_now(125),
+        None => spawn::exit_now(FAILED.into()),
     }
 }
 

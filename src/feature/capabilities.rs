@@ -103,7 +103,11 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
             None => sink.push(
                 Diagnostic::error(Code::UnknownCapability, format!("unknown capability `{name}`"))
                     .at(origin)
-                    .suggest(&name.to_ascii_lowercase().replace('_', "-"), capability::NAMES),
+                    .suggest(
+                        &name.to_ascii_lowercase().replace('_', "-"),
+                        capability::NAMES,
+                        "write a name of capabilities(7), such as `net-bind-service`",
+                    ),
             ),
         }
     }

@@ -12,7 +12,7 @@ use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::feature::trust::{self, Link};
 use crate::feature::{groups, root};
-use crate::path::{self, Pattern, Variables};
+use crate::path::{self, NoPath, Pattern, Variables};
 use crate::schema::{choice_leaf, section};
 use crate::value::{List, Slot};
 
@@ -123,20 +123,23 @@ impl Context<'_> {
     /// Returns the one path that a pattern stands for.
     ///
     /// # Errors
-    /// The reason, in words: an unset variable, a glob where a single path is needed.
-    pub fn path(&self, pattern: &Pattern) -> Result<PathBuf, String> {
+    /// A variable that is not set, a glob where a single path is needed.
+    pub fn path(&self, pattern: &Pattern) -> Result<PathBuf, NoPath> {
         if let Some(literal) = self.literal(pattern) {
             return Ok(literal);
         }
         let text = self.expanded(pattern)?;
         if path::is_glob(&text) {
-            return Err("a single path is needed, not a glob".to_owned());
+            return Err(NoPath::bad(
+                "a single path is needed, not a glob",
+                "name one path; write `\\*` for the character itself",
+            ));
         }
         let path = path::unescape(&text);
         if path.is_absolute() {
             Ok(path::normal(&path))
         } else {
-            Err("it is not absolute".to_owned())
+            Err(NoPath::bad("it is not absolute", "write a path that begins with `/` or `~`"))
         }
     }
 
@@ -148,18 +151,21 @@ impl Context<'_> {
         is_literal.then(|| path::normal(&path))
     }
 
-    fn expanded(&self, pattern: &Pattern) -> Result<OsString, String> {
+    fn expanded(&self, pattern: &Pattern) -> Result<OsString, NoPath> {
         let text = path::expand(&pattern.text, self.variables)?;
         if pattern.is_argument && !Path::new(&text).is_absolute() {
             if !self.facts.caller().cwd.is_absolute() {
-                return Err("the working directory is gone".to_owned());
+                return Err(NoPath::bad(
+                    "the working directory is gone",
+                    "go to a directory that is there, or write an absolute path",
+                ));
             }
             return Ok(self.facts.caller().cwd.join(text).into_os_string());
         }
         Ok(text)
     }
 
-    fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, String> {
+    fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, NoPath> {
         if self.literal(pattern).is_some() || !path::is_glob(&self.expanded(pattern)?) {
             return self.path(pattern).map(|path| vec![path]);
         }
@@ -261,11 +267,12 @@ impl Finder<'_> {
                         format!("unknown group of files `@{group}`"),
                     )
                     .at(item.origin)
+                    .with_note(format!("expected one of @{}", known.join(", @")))
                     .suggest(
                         item.value.text.to_str().unwrap_or_default(),
                         known.map(|name| format!("@{name}")).iter().map(String::as_str),
-                    )
-                    .with_note(format!("expected one of @{}", known.join(", @"))),
+                        "write one of these, or a path",
+                    ),
                 );
                 continue;
             };
@@ -288,14 +295,10 @@ impl Finder<'_> {
                 }
             }
             Err(why) if optional => self.sink.push(
-                Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {why}"))
+                Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {}", why.why))
                     .at(origin),
             ),
-            Err(why) => self.sink.push(
-                Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}"))
-                    .at(origin)
-                    .help("write an absolute path, `~`, or `${NAME:-default}`"),
-            ),
+            Err(why) => self.sink.push(why.of(pattern, origin)),
         }
     }
 
@@ -304,7 +307,7 @@ impl Finder<'_> {
         &mut self,
         path: &Path,
         origin: Origin,
-    ) -> Result<(PathBuf, Option<FileFact>), String> {
+    ) -> Result<(PathBuf, Option<FileFact>), NoPath> {
         let found = trust::follow(path, origin, self.context.facts)?;
         for link in found.links {
             self.rule.links.entry(link.path.clone()).or_insert(link);
@@ -317,8 +320,7 @@ impl Finder<'_> {
         let (real, fact) = match self.follow(path, origin) {
             Ok(found) => found,
             Err(why) => {
-                self.sink
-                    .push(Diagnostic::error(Code::BadPath, format!("`{shown}` {why}")).at(origin));
+                self.sink.push(why.of(shown, origin));
                 return;
             }
         };

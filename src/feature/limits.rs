@@ -183,7 +183,8 @@ pub fn resolve(spec: &Spec, has_user: bool, facts: &dyn Facts, sink: &mut Sink) 
                     Code::BadValue,
                     format!("the soft limit of {resource} is above the hard one"),
                 )
-                .at(origin),
+                .at(origin)
+                .help("write the lower one first, as \"SOFT:HARD\""),
             );
             continue;
         }

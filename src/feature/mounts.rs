@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
 use crate::feature::trust::{self, Link};
-use crate::path::Pattern;
+use crate::path::{NoPath, Pattern};
 use crate::plan::{MountOption, SourceIdentity};
 use crate::schema::{Field, Key, Leaf, Reader, Section, Shown, Value, choice_leaf, section};
 use crate::value::{ByteSize, List, Mode, Slot, Sourced, Table};
@@ -158,7 +158,7 @@ pub const DEFAULT_TMPFS: u64 = 512 << 20;
 /// Decides each mount: where it is, and what; links on the way to sources go to `links`.
 pub fn resolve(
     mounts: &Mounts,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     facts: &dyn Facts,
     links: &mut Vec<Link>,
     sink: &mut Sink,
@@ -178,10 +178,7 @@ pub fn resolve(
                 continue;
             }
             Err(why) => {
-                sink.push(
-                    Diagnostic::error(Code::UnknownVariable, format!("`{key}`: {why}"))
-                        .at(to.origin),
-                );
+                sink.push(why.of(key, to.origin));
                 continue;
             }
         };
@@ -195,7 +192,7 @@ pub fn resolve(
 fn one(
     spec: &Spec,
     origin: Origin,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     facts: &dyn Facts,
     links: &mut Vec<Link>,
     sink: &mut Sink,
@@ -204,7 +201,7 @@ fn one(
         sink.push(
             Diagnostic::error(Code::BadValue, "a mount needs `kind`")
                 .at(origin)
-                .with_note(format!("expected {}", Kind::EXPECTS)),
+                .help(format!("write `kind`: {}", Kind::EXPECTS)),
         );
         return None;
     };
@@ -224,7 +221,8 @@ fn one(
     for key in needed.iter().filter(|key| !written.iter().any(|(found, _)| found == *key)) {
         sink.push(
             Diagnostic::error(Code::BadValue, format!("a {} needs `{key}`", kind.value.name()))
-                .at(kind.origin),
+                .at(kind.origin)
+                .help(format!("add `{key}` to this mount")),
         );
     }
     for (key, shown) in &written {
@@ -267,38 +265,26 @@ fn one(
 /// Finds what a bind shows; nothing where it is missing and may be.
 fn source(
     from: &Sourced<Pattern>,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     facts: &dyn Facts,
     links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Option<(PathBuf, SourceIdentity)> {
-    let mut refuse = |code, why: String, help: String| {
-        sink.push(Diagnostic::error(code, why).at(from.origin).help(help));
-        None
-    };
-    let path = match expand(&from.value) {
-        Ok(path) => path,
-        Err(why) => {
-            let help = "write an absolute path".to_owned();
-            return refuse(Code::UnknownVariable, format!("`{}`: {why}", from.value), help);
-        }
-    };
-    match trust::follow(&path, from.origin, facts) {
+    let found = expand(&from.value).and_then(|path| trust::follow(&path, from.origin, facts));
+    match found {
         Ok(trust::Followed { path, fact: Some(fact), links: found }) => {
             links.extend(found);
-            Some((path, SourceIdentity::from(&fact)))
+            return Some((path, SourceIdentity::from(&fact)));
         }
-        Ok(_) if from.value.is_optional => None,
+        Ok(_) if from.value.is_optional => {}
         Ok(_) => {
+            let text = format!("`{}` is not there", from.value);
             let help = format!("create it, or write `?{}` if it may be missing", from.value);
-            refuse(Code::MissingPath, format!("`{}` is not there", from.value), help)
+            sink.push(Diagnostic::error(Code::MissingPath, text).at(from.origin).help(help));
         }
-        Err(why) => refuse(
-            Code::BadPath,
-            format!("`{}` {why}", from.value),
-            "name what it leads to".to_owned(),
-        ),
+        Err(why) => sink.push(why.of(&from.value, from.origin)),
     }
+    None
 }
 
 /// Returns the options that are set: nosuid and nodev always; noexec unless the mount is read-only
@@ -310,7 +296,10 @@ fn options(list: &List<OptionName>, ro_by_default: bool, sink: &mut Sink) -> Vec
         if let (Some(first), Some(second)) = (said(one), said(other)) {
             let text = format!("`{}` and `{}` cannot both hold", one.name(), other.name());
             sink.push(
-                Diagnostic::error(Code::Conflict, text).at(second).label(first, "the other one"),
+                Diagnostic::error(Code::Conflict, text)
+                    .at(second)
+                    .label(first, "the other one")
+                    .help("remove one of them"),
             );
         }
     }

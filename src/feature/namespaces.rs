@@ -326,7 +326,7 @@ fn time(spec: &Spec, is_on: bool, has_pid: bool, sink: &mut Sink) -> Option<(i64
             _ => sink.push(
                 Diagnostic::error(Code::UnknownKey, format!("unknown clock `{clock}`"))
                     .at(offset.origin)
-                    .suggest(clock, ["monotonic", "boottime"]),
+                    .suggest(clock, ["monotonic", "boottime"], "write `monotonic` or `boottime`"),
             ),
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileKind};
 use crate::feature::trust::{self, Link};
-use crate::path::Pattern;
+use crate::path::{NoPath, Pattern};
 use crate::plan::{Action, Builder, StdSource};
 use crate::schema::{Leaf, Reader, Value, section, toml_string};
 use crate::value::{List, Millis, Mode, Slot};
@@ -47,7 +47,7 @@ impl Leaf for Stream {
         let text = String::read(value, reader)?;
         let stream = Self::parse(&text);
         if stream.is_none() {
-            reader.bad_value(value, format!("expected {}, found `{text}`", Self::EXPECTS));
+            reader.bad_value(value, format!("unknown value `{text}`"), Self::EXPECTS);
         }
         stream
     }
@@ -115,16 +115,14 @@ pub struct Rule {
 /// Decides what the section says.
 pub fn resolve(
     spec: &Spec,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) -> Rule {
     let mut path = |pattern: &Pattern, origin: Origin| match expand(pattern) {
         Ok(path) => Some(path),
         Err(why) => {
-            sink.push(
-                Diagnostic::error(Code::UnknownVariable, format!("`{pattern}`: {why}")).at(origin),
-            );
+            sink.push(why.of(pattern, origin));
             None
         }
     };
@@ -215,7 +213,7 @@ fn stream_file(
     origin: Origin,
     facts: &dyn Facts,
 ) -> Result<(PathBuf, Vec<Link>), String> {
-    let found = trust::follow(path, origin, facts)?;
+    let found = trust::follow(path, origin, facts).map_err(|error| error.why)?;
     match found.fact.as_ref().map(|fact| fact.kind) {
         Some(FileKind::File | FileKind::CharDevice) | None => {}
         Some(kind) => return Err(format!("it is a {}", kind.name())),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileKind};
 use crate::feature::trust::{self, Link};
-use crate::path::Pattern;
+use crate::path::{NoPath, Pattern};
 use crate::plan::SourceIdentity;
 use crate::schema::{choice_leaf, section};
 use crate::value::{List, Slot};
@@ -79,7 +79,7 @@ impl Rule {
 pub fn resolve(
     spec: &Spec,
     facts: &dyn Facts,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, String>,
+    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     sink: &mut Sink,
 ) -> Option<Rule> {
     let implied = if spec.path.get().is_some() { Kind::Directory } else { Kind::System };
@@ -88,7 +88,9 @@ pub fn resolve(
     let mut on_the_way = Vec::new();
     let directory = match (kind.value, spec.path.get()) {
         (Kind::Directory, Some(written)) => {
-            let found = expand(&written.value).and_then(|path| directory(&path, origin, facts));
+            let found = expand(&written.value)
+                .map_err(|error| error.why)
+                .and_then(|path| directory(&path, origin, facts));
             match found {
                 Ok((path, identity, links)) => {
                     on_the_way = links;
@@ -147,7 +149,8 @@ fn directory(
     origin: Origin,
     facts: &dyn Facts,
 ) -> Result<(PathBuf, SourceIdentity, Vec<Link>), String> {
-    let trust::Followed { path, fact, links } = trust::follow(written, origin, facts)?;
+    let trust::Followed { path, fact, links } =
+        trust::follow(written, origin, facts).map_err(|error| error.why)?;
     if path == Path::new("/") {
         return Err("it is the host's own root".to_owned());
     }

@@ -72,7 +72,7 @@ impl Leaf for Condition {
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let text = String::read(value, reader)?;
         let Some(test) = Self::parse(&text) else {
-            reader.bad_value(value, format!("expected {}, found `{text}`", Self::EXPECTS));
+            reader.bad_value(value, format!("`{text}` is no test of an argument"), Self::EXPECTS);
             return None;
         };
         Some(Self { text, test })
@@ -155,22 +155,22 @@ fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static s
             text.trim_start_matches('@'),
             groups::names().map(|g| g.trim_start_matches('@')),
         );
-        let mut diagnostic = Diagnostic::error(
+        let refusal = Diagnostic::error(
             Code::UnknownSystemCall,
             format!("unknown group of system calls `{text}`"),
         )
         .at(name.origin);
-        if let Some(near) = near {
-            diagnostic = diagnostic.help(format!("write `@{near}`"));
-        }
-        sink.push(diagnostic);
+        sink.push(match near {
+            Some(near) => refusal.help(format!("write `@{near}`")),
+            None => refusal.help("write a group of \"SYSTEM CALLS\" in sbx-profile(5)"),
+        });
         return Vec::new();
     }
     let Some(known) = table::intern(text) else {
         sink.push(
             Diagnostic::error(Code::UnknownSystemCall, format!("unknown system call `{text}`"))
                 .at(name.origin)
-                .suggest(text, table::every_name()),
+                .suggest(text, table::every_name(), "write a name of syscalls(2)"),
         );
         return Vec::new();
     };
@@ -259,7 +259,8 @@ pub fn resolve(
 fn put(result: Result<(), filter::UnknownName>, origin: Origin, sink: &mut Sink) {
     if let Err(unknown) = result {
         let text = format!("unknown system call `{}`", unknown.0);
-        sink.push(Diagnostic::error(Code::UnknownSystemCall, text).at(origin));
+        let refusal = Diagnostic::error(Code::UnknownSystemCall, text).at(origin);
+        sink.push(refusal.help("write a name of syscalls(2)"));
     }
 }
 
@@ -292,7 +293,8 @@ fn one_rule(
         },
     };
     if spec.calls.items().is_empty() {
-        sink.push(Diagnostic::error(Code::BadValue, "a rule needs `calls`").at(rule.origin));
+        let refusal = Diagnostic::error(Code::BadValue, "a rule needs `calls`").at(rule.origin);
+        sink.push(refusal.help("add `calls = [\"NAME\"]` with the system calls that it is about"));
     }
     let tests: Vec<ArgTest> =
         spec.args.items().iter().map(|item| item.value.test.clone()).collect();

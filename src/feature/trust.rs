@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileFact};
-use crate::path;
+use crate::path::{self, NoPath};
 
 /// A link on the way to a path of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,17 +35,14 @@ pub struct Followed {
     pub links: Vec<Link>,
 }
 
-/// How many links at the end of a path are followed, as in path_resolution(7).
-const MAX_LINKS: usize = 40;
-
 /// Follows a path of the host to its end, links at the end included.
 ///
 /// # Errors
-/// The reason, in words: too many links.
-pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed, String> {
+/// Too many links.
+pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed, NoPath> {
     let mut next = path.to_owned();
     let mut links = Vec::new();
-    for _ in 0..MAX_LINKS {
+    for _ in 0..path::MAX_LINKS {
         let found = path::resolve(&next, Path::new("/"), facts)?;
         let target = found.fact.as_ref().and_then(|fact| fact.link.clone());
         for link in found.links.iter().chain(target.as_ref().map(|_| &found.path)) {
@@ -62,7 +59,7 @@ pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed
             }
         }
     }
-    Err(format!("goes through more than {MAX_LINKS} links"))
+    Err(path::too_many_links())
 }
 
 /// What links are judged by.

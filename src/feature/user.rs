@@ -244,8 +244,7 @@ impl Lookup<'_> {
             Diagnostic::error(Code::UnknownUser, format!("unknown user `{}`", name.value.0))
                 .at(name.origin)
                 .with_note(format!("searched in {}", self.file))
-                .suggest(&name.value.0, known)
-                .help("name a user of that file, or a number"),
+                .suggest(&name.value.0, known, "name a user of that file, or a number"),
         );
         None
     }
@@ -262,8 +261,7 @@ impl Lookup<'_> {
             Diagnostic::error(Code::UnknownGroup, format!("unknown group `{}`", name.value.0))
                 .at(name.origin)
                 .with_note(format!("searched in {}", self.file.replace("passwd", "group")))
-                .suggest(&name.value.0, known)
-                .help("name a group of that file, or a number"),
+                .suggest(&name.value.0, known, "name a group of that file, or a number"),
         );
         None
     }

@@ -35,15 +35,25 @@ pub struct Live {
 #[derive(Debug, thiserror::Error)]
 pub enum CallerError {
     /// sbx has the set-user-id or set-group-id bit, or file capabilities.
-    #[error(
-        "{} must not be installed set-user-id or with file capabilities: take them from its file \
-         with `chmod u-s,g-s` and `setcap -r`",
-        crate::NAME
-    )]
+    #[error("{} must not be installed set-user-id or with file capabilities", crate::NAME)]
     Privileged,
     /// The own capabilities cannot be read.
     #[error("cannot read the own capabilities: {}", sys::describe(.0.raw_os_error()))]
     Capabilities(rustix::io::Errno),
+}
+
+impl CallerError {
+    /// Says what to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Privileged => {
+                "take them from its file with `chmod u-s,g-s` and `setcap -r`, as root"
+            }
+            Self::Capabilities(_) => {
+                "look whether a filter around sbx forbids capget: a container, or another sandbox"
+            }
+        }
+    }
 }
 
 impl Live {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::facts::{Facts, Passwd};
-use crate::path::Variables;
+use crate::path::{NoPath, Variables};
 use crate::profile::Profile;
 
 /// Gives the variables their values for one user.
@@ -29,6 +29,8 @@ const XDG: [(&str, &str); 12] = [
     ("XDG_TEMPLATES_DIR", "Templates"),
     ("XDG_VIDEOS_DIR", "Videos"),
 ];
+
+const NO_PROJECT: &str = "go to the project's own directory first";
 
 impl Names<'_> {
     /// The top of the git repository that the working directory is in, or that directory.
@@ -59,7 +61,7 @@ impl Names<'_> {
 }
 
 impl Variables for Names<'_> {
-    fn get(&self, name: &str) -> Result<OsString, String> {
+    fn get(&self, name: &str) -> Result<OsString, NoPath> {
         let value = match name {
             "HOME" => Some(self.user.home.clone().into_os_string()),
             "USER" => Some(OsString::from(&self.user.name)),
@@ -67,13 +69,16 @@ impl Variables for Names<'_> {
             "PROJECT" => {
                 let project = self.project();
                 if self.user.home.starts_with(&project) {
-                    return Err("there is no project here: the working directory is the home, or lies above it".to_owned());
+                    return Err(NoPath::unknown(
+                        "there is no project here: the working directory is the home, or lies above it",
+                        NO_PROJECT,
+                    ));
                 }
                 if self.facts.file(&project).is_none_or(|fact| fact.mode & 0o002 != 0) {
-                    return Err(
-                        "there is no project here: everybody can write the working directory"
-                            .to_owned(),
-                    );
+                    return Err(NoPath::unknown(
+                        "there is no project here: everybody can write the working directory",
+                        NO_PROJECT,
+                    ));
                 }
                 Some(project.into_os_string())
             }
@@ -81,13 +86,19 @@ impl Variables for Names<'_> {
             _ => {
                 let passed = self.profile.env.pass.items().iter().any(|item| item.value == name);
                 if !passed {
-                    return Err(format!(
-                        "`${name}` is not a variable of profiles; list it under `[env] pass` to use it"
+                    return Err(NoPath::unknown(
+                        format!("`${name}` is not a variable of profiles"),
+                        "add its name to `pass` in [env] to use it",
                     ));
                 }
                 self.facts.env(OsStr::new(name))
             }
         };
-        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("`${name}` is not set"))
+        value.filter(|value| !value.is_empty()).ok_or_else(|| {
+            NoPath::unknown(
+                format!("`${name}` is not set"),
+                "set it before starting sbx, or write `${NAME:-default}`",
+            )
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Single values: how each type is read from TOML and written back.
 
-use super::reader::{Reader, Value, quoted};
-use crate::diag::{Code, Diagnostic};
+use super::reader::{Reader, Value, one_of, quoted};
+use crate::diag::{Code, Diagnostic, Origin};
 use crate::value::{ByteSize, Millis, Mode};
 
 /// A single value of a profile.
@@ -45,26 +45,23 @@ pub fn choice<T: Copy>(
     if let Some((_, choice)) = known.iter().find(|(name, _)| *name == found) {
         return Some(*choice);
     }
-    let diagnostic = if reserved.contains(&found) {
-        Diagnostic::error(Code::Reserved, format!("`{found}` is not in this version of sbx"))
-    } else {
-        Diagnostic::error(Code::BadValue, format!("unknown value `{found}`"))
-            .suggest(found, names.iter().copied())
-    };
     let origin = reader.origin(value);
-    reader
-        .sink
-        .push(diagnostic.at(origin).with_note(format!("expected one of {}", quoted(&names))));
+    reader.sink.push(if reserved.contains(&found) {
+        Diagnostic::error(Code::Reserved, format!("`{found}` is not in this version of sbx"))
+            .at(origin)
+            .help(one_of(&names))
+    } else {
+        unknown_choice(found, &names, origin)
+    });
     None
 }
 
-/// Returns the value of a name, or the names that there are.
-///
-/// # Errors
-/// The known names in backticks.
-pub fn parse_choice<T: Copy>(text: &str, known: &[(&'static str, T)]) -> Result<T, String> {
-    let found = known.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
-    found.ok_or_else(|| quoted(&known.iter().map(|(name, _)| *name).collect::<Vec<_>>()))
+/// Tells a value that is none of those that there are.
+pub fn unknown_choice(found: &str, known: &[&str], origin: Origin) -> Diagnostic {
+    Diagnostic::error(Code::BadValue, format!("unknown value `{found}`"))
+        .at(origin)
+        .with_note(format!("expected one of {}", quoted(known)))
+        .suggest(found, known.iter().copied(), one_of(known))
 }
 
 /// Makes an enum without fields a [`Leaf`] and gives it `name()` and `parse()`.
@@ -109,7 +106,11 @@ impl Leaf for String {
             return None;
         };
         if text.contains('\0') {
-            reader.bad_value(value, "a string must not contain a NUL byte");
+            reader.bad_value(
+                value,
+                "a NUL byte ends a string for the kernel",
+                "it without `\\u0000`",
+            );
             return None;
         }
         Some(text.to_owned())
@@ -152,7 +153,8 @@ impl Leaf for u32 {
             return None;
         };
         let Ok(number) = Self::try_from(found) else {
-            reader.bad_value(value, format!("{found} is not between 0 and {}", Self::MAX));
+            let expected = format!("a number from 0 to {}", Self::MAX);
+            reader.bad_value(value, format!("{found} is out of range"), &expected);
             return None;
         };
         Some(number)
@@ -179,7 +181,10 @@ macro_rules! parsed_leaf {
                     }
                 };
                 if parsed.is_none() {
-                    reader.bad_value(value, concat!("expected ", $expects));
+                    let found = value.get_ref().as_str().map(str::to_owned);
+                    let found = found.or_else(|| integer(value).map(|n| n.to_string()));
+                    let found = found.unwrap_or_default();
+                    reader.bad_value(value, format!("unknown value `{found}`"), $expects);
                 }
                 parsed
             }

@@ -8,10 +8,10 @@ mod field;
 mod leaf;
 mod reader;
 
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Sink, nearest};
 
 pub use field::{Field, Shown};
-pub use leaf::{Leaf, choice, parse_choice, toml_string};
+pub use leaf::{Leaf, choice, toml_string, unknown_choice};
 pub use reader::{Reader, Value, has_time, parse};
 
 pub(crate) use leaf::choice_leaf;
@@ -56,14 +56,12 @@ pub trait Section: Default {
 pub(crate) fn warn_unmatched<F: Field>(key: &str, field: &F, sink: &mut Sink) {
     for (gone, origin) in field.unmatched() {
         let there: Vec<String> = field.show().into_iter().map(|one| one.text).collect();
-        sink.push(
-            Diagnostic::warning(
-                Code::NoEffect,
-                format!("{gone} is not in `{key}`: nothing is removed"),
-            )
-            .at(origin)
-            .suggest(&gone, there.iter().map(String::as_str)),
-        );
+        let text = format!("{gone} is not in `{key}`: nothing is removed");
+        let warning = Diagnostic::warning(Code::NoEffect, text).at(origin);
+        sink.push(match nearest(&gone, there.iter().map(String::as_str)) {
+            Some(name) => warning.help(format!("write `{name}`")),
+            None => warning,
+        });
     }
 }
 

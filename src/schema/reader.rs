@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Field, Key, Reserved};
-use crate::diag::{Code, Diagnostic, Origin, Sink, SourceId};
+use crate::diag::{Code, Diagnostic, Origin, Refusal, Sink, SourceId};
 
 /// A TOML value with its place.
 pub type Value<'a> = Spanned<DeValue<'a>>;
@@ -15,7 +15,8 @@ pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<De
     for error in errors {
         let origin = Origin::new(source, error.span().unwrap_or_default());
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        sink.push(Diagnostic::error(Code::Syntax, message).at(origin));
+        let refusal = Diagnostic::error(Code::Syntax, message).at(origin);
+        sink.push(refusal.help("correct the TOML: a line is a `[section]` or a `key = value`"));
     }
     table
 }
@@ -103,7 +104,8 @@ impl<'a, 's> Reader<'a, 's> {
         reserved: Reserved,
         elsewhere: &[(&str, &[Key])],
     ) {
-        let known: Vec<&str> = keys.iter().map(|key| key.name).chain(self.taken.clone()).collect();
+        let mut known: Vec<&str> = keys.iter().map(|key| key.name).collect();
+        known.extend(self.taken.iter().filter(|name| !keys.iter().any(|key| key.name == **name)));
         let mut unknown: Vec<_> = self.table.iter().map(|(key, _)| key).collect();
         unknown.retain(|key| !self.taken.iter().any(|taken| key.get_ref() == taken));
         unknown.sort_by_key(|key| key.span().start);
@@ -121,62 +123,69 @@ impl<'a, 's> Reader<'a, 's> {
                 );
                 continue;
             }
-            let mut diagnostic =
+            let refusal =
                 Diagnostic::error(Code::UnknownKey, format!("unknown key `{name}`{place}"))
                     .at(self.origin_of(key));
-            diagnostic =
-                match elsewhere.iter().find(|(_, keys)| keys.iter().any(|one| one.name == name)) {
-                    Some((home, _)) => diagnostic.help(format!("write it below `[{home}]`")),
-                    None => diagnostic.suggest(name, known.iter().copied()),
-                };
-            self.sink.push(diagnostic);
+            let home = elsewhere.iter().find(|(_, keys)| keys.iter().any(|one| one.name == name));
+            self.sink.push(match home {
+                Some((home, _)) => refusal.help(format!("write it below `[{home}]`")),
+                None => refusal.suggest(name, known.iter().copied(), one_of(&known)),
+            });
         }
     }
 
     /// Tells a key that is none of `known`.
     pub fn unknown_key<T>(&mut self, key: &Spanned<T>, name: &str, known: &[&str]) {
-        let diagnostic = Diagnostic::error(Code::UnknownKey, format!("unknown key `{name}`"))
-            .at(self.origin_of(key))
-            .suggest(name, known.iter().copied())
-            .with_note(format!("expected one of {}", quoted(known)));
-        self.sink.push(diagnostic);
+        let refusal = Diagnostic::error(Code::UnknownKey, format!("unknown key `{name}`"));
+        let refusal = refusal.at(self.origin_of(key));
+        self.sink.push(refusal.suggest(name, known.iter().copied(), one_of(known)));
     }
 
     /// Tells a value of the wrong type.
     pub fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
-        let found = value.get_ref().type_str();
-        let mut diagnostic = Diagnostic::error(
-            Code::WrongType,
-            format!("expected {expected}, found {}", article(found)),
-        )
-        .at(self.origin(value));
-        let plain = value.get_ref().as_integer().map(ToString::to_string);
-        let plain = plain.or_else(|| value.get_ref().as_bool().map(|on| on.to_string()));
-        if let Some(plain) = plain.filter(|_| expected.contains("string") || expected.contains('"'))
-        {
-            diagnostic = diagnostic.help(format!("write it in quotes: `\"{plain}\"`"));
-        }
-        self.sink.push(diagnostic);
+        let found = value.get_ref();
+        let plain = found.as_integer().map(ToString::to_string);
+        let plain = plain.or_else(|| found.as_bool().map(|on| on.to_string()));
+        let is_text = expected.contains("string") || expected.contains(['"', '`']);
+        let number = found.as_str().filter(|text| text.parse::<i64>().is_ok());
+        let help = match (plain, number) {
+            (Some(plain), _) if is_text => format!("write it in quotes: `\"{plain}\"`"),
+            (_, Some(number)) if expected.contains("number") => {
+                format!("write it without quotes: `{number}`")
+            }
+            _ => format!("write {expected}"),
+        };
+        self.sink.push(self.of_wrong_type(value, expected).help(help));
     }
 
     /// Tells a single value where a list is expected.
     pub fn not_a_list(&mut self, value: &Value<'_>, expected: &str) {
-        let found = value.get_ref();
-        let mut diagnostic = Diagnostic::error(
-            Code::WrongType,
-            format!("expected {expected}, found {}", article(found.type_str())),
-        )
-        .at(self.origin(value));
-        if let Some(text) = found.as_str() {
-            diagnostic = diagnostic.help(format!("write `[{}]`", super::toml_string(text)));
-        }
-        self.sink.push(diagnostic);
+        let help = match value.get_ref().as_str() {
+            Some(text) => format!("write `[{}]`", super::toml_string(text)),
+            None => format!("write {expected}"),
+        };
+        self.sink.push(self.of_wrong_type(value, expected).help(help));
     }
 
-    /// Tells a value that the key does not take.
-    pub fn bad_value(&mut self, value: &Value<'_>, message: impl Into<String>) {
-        let diagnostic = Diagnostic::error(Code::BadValue, message).at(self.origin(value));
-        self.sink.push(diagnostic);
+    fn of_wrong_type(&self, value: &Value<'_>, expected: &str) -> Refusal {
+        let found = article(value.get_ref().type_str());
+        Diagnostic::error(Code::WrongType, format!("expected {expected}, found {found}"))
+            .at(self.origin(value))
+    }
+
+    /// Tells a value that the key does not take, and what it takes.
+    pub fn bad_value(&mut self, value: &Value<'_>, why: impl Into<String>, expected: &str) {
+        let refusal = Diagnostic::error(Code::BadValue, why).at(self.origin(value));
+        self.sink.push(refusal.help(format!("write {expected}")));
+    }
+}
+
+/// Says to write one of these.
+pub(super) fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => "remove it".to_owned(),
+        [name] => format!("write `{name}`"),
+        _ => format!("write one of {}", quoted(names)),
     }
 }
 

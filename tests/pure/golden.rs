@@ -127,7 +127,8 @@ fn json_has_the_same_steps_as_the_text() {
 fn every_diagnostic_code_that_planning_can_give_has_a_case() {
     // These come from files, from the system, or from a bug; tests that have those show them.
     let elsewhere = [
-        "usage",
+        "caller",
+        "output",
         "setup-failed",
         "command-not-found",
         "command-not-executable",

@@ -158,6 +158,11 @@ as_both! {
         assert_eq!(ended.stderr, "status 0\n");
     }
 
+    fn output_that_cannot_be_written_is_an_error_of_its_own(caller) {
+        let ended = Sbx::shell(caller, "$SBX plan $AS_ROOT -- true > /dev/full").ended();
+        ended.refused(125, &["error[output]: cannot write to standard output: ", "(ENOSPC)", "= help:"]);
+    }
+
     fn quiet_hides_warnings_and_verbose_shows_notes(caller) {
         let loud = Sbx::run(caller).args(["-v"]).command(["true"]).ended().fine();
         assert!(loud.stderr.contains("set no_new_privs"), "{}", loud.stderr);
