@@ -63,6 +63,8 @@ codes! {
     MissingPrivilege = "missing-privilege",
     /// Something that this kernel cannot enforce.
     NotEnforceable = "not-enforceable",
+    /// A link of the caller's own that a rule leads over.
+    Followed = "followed",
     /// A setting that weakens the sandbox in a way worth a warning.
     Weakened = "weakened",
     /// A setting that has no effect as it stands.

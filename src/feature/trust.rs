@@ -79,10 +79,20 @@ impl Judge<'_> {
         for link in links {
             let above = |(path, _): &&(PathBuf, Origin)| link.path.starts_with(path);
             let writable = self.writable.iter().find(above);
+            let target = printable_os(path::link_target(&link.path, &link.target));
             if writable.is_none() && !self.is_strange(link) {
+                // The caller's own links are what it wants, as a rule; but a sandbox that could
+                // write here on an earlier start ran as the caller as well.
+                if link.owner == self.facts.caller().uid && link.owner != 0 {
+                    let text = format!("`{}` is a link to {target}", printable_os(&link.path));
+                    sink.push(
+                        Diagnostic::note(Code::Followed, text)
+                            .label(link.origin, "this rule leads over it")
+                            .help("name what it leads to, if a sandbox could ever write here"),
+                    );
+                }
                 continue;
             }
-            let target = printable_os(path::link_target(&link.path, &link.target));
             let diagnostic = Diagnostic::error(
                 Code::BadPath,
                 format!("`{}` is a link that must not be followed", printable_os(&link.path)),
