@@ -9,18 +9,24 @@
 //!                                                      └─► text, JSON
 //! ```
 //!
-//! A module imports from lower levels only; `tests/pure/layering.rs` holds it to that.
+//! A module imports from the lines above its own only; `tests/pure/layering.rs` reads this table
+//! and holds the code to it. What stands above [`sys`] is pure: it reaches the system through
+//! [`facts::Facts`] only.
 //!
-//! | level | modules |
+//! | modules | what |
 //! | --- | --- |
-//! | 0 | [`diag`]: what is told to the user, and where it was asked for |
-//! | 1 | [`value`], [`schema`], [`facts`], [`path`], [`capability`], [`rights`], [`filter`], [`plan`]: plain data |
-//! | 2 | [`feature`]: one file for each thing a profile can say; [`tree`]: the files inside |
-//! | 3 | [`profile`], [`policy`]: the sums |
-//! | 4 | [`store`], [`host`], [`exec`]: the system |
-//! | 5 | [`cli`]: the tool |
-//!
-//! Levels 0 to 3 are pure: they reach the system through [`facts::Facts`] only.
+//! | [`diag`] | what is told to the user, and where it was asked for |
+//! | [`value`], [`facts`], [`capability`], [`rights`], [`filter`] | plain data; system-call filters |
+//! | [`schema`], [`plan`] | keys and their TOML; the steps that will be carried out |
+//! | [`path`] | paths as profiles write them |
+//! | [`tree`] | the files inside |
+//! | [`feature`] | one file for each thing a profile can say |
+//! | [`profile`] | what somebody wrote: files and flags, merged |
+//! | [`policy`] | what it means on this host |
+//! | [`sys`] | system calls: the only unsafe code |
+//! | [`store`], [`host`] | profile files; facts about the running system |
+//! | [`exec`] | a plan, carried out |
+//! | [`cli`] | the tool |
 
 pub mod capability;
 pub mod cli;
@@ -37,8 +43,11 @@ pub mod profile;
 pub mod rights;
 pub mod schema;
 pub mod store;
+mod sys;
 pub mod tree;
 pub mod value;
+
+pub use sys::alloc::Bump;
 
 /// The name of the command.
 pub const NAME: &str = "sbx";

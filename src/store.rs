@@ -34,7 +34,7 @@ pub enum StoreError {
 }
 
 fn words(error: &std::io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), crate::exec::sys::describe)
+    error.raw_os_error().map_or_else(|| error.to_string(), crate::sys::describe)
 }
 
 /// Says whether a file is there.

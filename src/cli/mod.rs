@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::diag::{Code, Diagnostic, Severity, Sink, SourceMap, json_line, text};
-use crate::exec::{FAILED, Hooks, describe};
+use crate::exec::{FAILED, Hooks};
 use crate::host::CallerError;
+use crate::sys::describe;
 use args::{Args, Verb};
 
 /// Runs the command that the arguments ask for.

@@ -15,13 +15,13 @@ use super::image::{Image, MapTexts, Op, Stream};
 use super::init;
 use super::report::{Failure, Part, Progress};
 use super::supervisor::{Hooks, Verdict};
-use super::sys::caps::CapSets;
-use super::sys::mount::MountAttr;
-use super::sys::spawn::PointerArray;
-use super::sys::{Errno, Result, caps, fd, ident, landlock, mount, net, seccomp, signal, spawn};
 use crate::facts::FileKind;
 use crate::plan::{Actor, MapWriter};
 use crate::rights;
+use crate::sys::caps::CapSets;
+use crate::sys::mount::MountAttr;
+use crate::sys::spawn::PointerArray;
+use crate::sys::{Errno, Result, caps, fd, ident, landlock, mount, net, seccomp, signal, spawn};
 
 /// PROC_SUPER_MAGIC of statfs(2).
 const PROC_MAGIC: u64 = 0x9fa0;

@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::FAILED;
 use super::report::{Failure, Part};
-use super::sys::describe;
 use crate::diag::{Code, Diagnostic, Refusal, printable_os};
 use crate::facts::{Facts, FileKind};
 use crate::plan::{Action, MountOption, Namespace, Phase, Plan, Text};
+use crate::sys::describe;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
 const E2BIG: i32 = Errno::TOOBIG.raw_os_error();

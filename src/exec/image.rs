@@ -6,13 +6,13 @@ use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use super::sys::caps::CapSets;
-use super::sys::landlock::{SIZE_FS, SIZE_NET, SIZE_SCOPED};
-use super::sys::mount::MountAttr;
-use super::sys::spawn::PointerArray;
 use crate::plan::{
     Action, Actor, IdMap, MapWriter, Namespace, Plan, SourceIdentity, StdSource, Text,
 };
+use crate::sys::caps::CapSets;
+use crate::sys::landlock::{SIZE_FS, SIZE_NET, SIZE_SCOPED};
+use crate::sys::mount::MountAttr;
+use crate::sys::spawn::PointerArray;
 
 /// A path of the host to be opened, and what must be found there.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use super::child::{Child, proc_file};
 use super::image::{MapTexts, Op};
 use super::report::Part;
 use super::supervisor::Verdict;
-use super::sys::caps::CapSets;
-use super::sys::signal::SigInfo;
-use super::sys::spawn::WaitStatus;
-use super::sys::{Errno, Result, caps, fd, ident, mount, signal, spawn};
 use crate::plan::{Actor, MapWriter};
+use crate::sys::caps::CapSets;
+use crate::sys::signal::SigInfo;
+use crate::sys::spawn::WaitStatus;
+use crate::sys::{Errno, Result, caps, fd, ident, mount, signal, spawn};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -26,7 +26,8 @@ const SIGCHLD: i32 = 17;
 const SIGCONT: i32 = 18;
 const SIGWINCH: i32 = 28;
 
-/// The flag of a process that never executed a program (PF_FORKNOEXEC, `flags` of proc_pid_stat(5)).
+/// The flag of a process that never executed a program (PF_FORKNOEXEC, `flags` of
+/// proc_pid_stat(5)).
 const NEVER_EXECUTED: u64 = 0x40;
 
 /// Does what process 1 owes the command, then waits for it.

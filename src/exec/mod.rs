@@ -18,13 +18,10 @@ mod init;
 mod mounting;
 mod report;
 mod supervisor;
-pub(crate) mod sys;
 
 pub use explain::explain;
 pub use report::{Failure, Part};
 pub use supervisor::{Hooks, Manner, Run, Verdict, run};
-pub use sys::alloc::Bump;
-pub(crate) use sys::describe;
 
 /// Exit status of sbx's own failures, as env(1) and timeout(1) have it.
 pub const FAILED: u8 = 125;

@@ -9,10 +9,10 @@ use rustix::fs::{CWD, OFlags};
 use super::child::{Child, INSIDE, STRICT};
 use super::image::{Attr, Opened, Place};
 use super::report::Part;
-use super::sys::mount::MountAttr;
-use super::sys::{Errno, Result, mount};
 use crate::facts::FileKind;
 use crate::plan::SourceIdentity;
+use crate::sys::mount::MountAttr;
+use crate::sys::{Errno, Result, mount};
 
 impl Child<'_> {
     /// Opens the host's /dev/null and makes sure that it is it (runc CVE-2025-31133).
@@ -146,7 +146,8 @@ impl Child<'_> {
         }
     }
 
-    /// Opens a place inside; no link may lie on the way, and none leads out (bubblewrap GHSA-pxhw-h44j-8pfx).
+    /// Opens a place inside; no link may lie on the way, and none leads out (bubblewrap
+    /// GHSA-pxhw-h44j-8pfx).
     pub(super) fn target(&self, place: &Place) -> Result<OwnedFd> {
         self.part.set(Part::OpenTarget);
         mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)

@@ -3,10 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::sys::shm::Cell;
-use super::sys::spawn::WaitStatus;
-use super::sys::{Errno, Result};
 use crate::plan::Actor;
+use crate::sys::shm::Cell;
+use crate::sys::spawn::WaitStatus;
+use crate::sys::{Errno, Result};
 
 /// The part of a step that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use super::child::{self, Hand};
 use super::image::{Image, MapTexts, Op};
 use super::init;
 use super::report::{Failure, Part, Progress, RECORD};
-use super::sys::caps::CapSets;
-use super::sys::spawn::{Forked, WaitStatus};
-use super::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
 use crate::capability;
 use crate::facts::FileKind;
 use crate::plan::{Actor, MapWriter, Plan};
+use crate::sys::caps::CapSets;
+use crate::sys::spawn::{Forked, WaitStatus};
+use crate::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
 
 /// What a test does with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::exec::sys::mount::MountAttr;
-use crate::exec::sys::spawn::{Forked, WaitStatus};
-use crate::exec::sys::{Errno, Result, ident, landlock, mount, net, seccomp, spawn};
 use crate::plan::Namespace;
 use crate::rights;
+use crate::sys::mount::MountAttr;
+use crate::sys::spawn::{Forked, WaitStatus};
+use crate::sys::{Errno, Result, ident, landlock, mount, net, seccomp, spawn};
 
 /// How far something works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -134,7 +134,7 @@ pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, Str
             remedy,
         );
     }
-    let text = crate::exec::sys::describe(errno);
+    let text = crate::sys::describe(errno);
     if !Path::new("/proc/self/ns").join(name).exists() {
         return (
             format!("this kernel has no {} namespaces ({text})", namespace.name()),
@@ -166,7 +166,7 @@ fn landlock_check() -> Check {
         Err(errno) => Check {
             name,
             state: State::Partly,
-            found: format!("not there ({})", crate::exec::sys::describe(errno.raw_os_error())),
+            found: format!("not there ({})", crate::sys::describe(errno.raw_os_error())),
             remedy: Some(
                 "boot with `landlock` in the `lsm=` parameter; mounts hold the rules meanwhile"
                     .to_owned(),
@@ -180,7 +180,7 @@ fn seccomp_check() -> Check {
     // One instruction: allow everything. It is installed in a child, which then ends.
     let allow = [libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 }];
     let tried = in_child(0, || {
-        crate::exec::sys::caps::set_no_new_privs()?;
+        crate::sys::caps::set_no_new_privs()?;
         seccomp::install_filter(&allow, 0)
     });
     match tried {
@@ -188,7 +188,7 @@ fn seccomp_check() -> Check {
         Err(errno) => Check {
             name,
             state: State::Missing,
-            found: format!("refused: {}", crate::exec::sys::describe(errno.raw_os_error())),
+            found: format!("refused: {}", crate::sys::describe(errno.raw_os_error())),
             remedy: Some("use a kernel built with CONFIG_SECCOMP_FILTER, or write `set = \"none\"` in [seccomp]".to_owned()),
         },
     }

@@ -17,8 +17,8 @@ use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 
-use crate::exec::sys;
 use crate::facts::{Caller, Facts, FileFact, FileKind, Kernel, Users};
+use crate::sys;
 
 /// Facts of the running system.
 #[derive(Debug)]

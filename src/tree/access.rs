@@ -1,4 +1,5 @@
-//! What of the tree Landlock lets the command use: the same intent as the mounts, as an upper bound.
+//! What of the tree Landlock lets the command use: the same intent as the mounts, as an upper
+//! bound.
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,8 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::{Errno, Result};
 
-/// A row of 32-bit words, zero at first, that stay shared across clone; mmap(2) `MAP_SHARED`, any kernel.
+/// A row of 32-bit words, zero at first, that stay shared across clone; mmap(2) `MAP_SHARED`, any
+/// kernel.
 #[derive(Debug)]
 pub(crate) struct Cell {
     base: NonNull<AtomicU32>,
@@ -27,7 +28,8 @@ impl Cell {
         }
         let bytes = words.checked_mul(size_of::<AtomicU32>()).ok_or(Errno::OVERFLOW)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a NULL address lets the kernel choose free pages, so nothing that exists is mapped over.
+        // SAFETY: a NULL address lets the kernel choose free pages, so nothing that exists is
+        // mapped over.
         let address = unsafe {
             rustix::mm::mmap_anonymous(std::ptr::null_mut(), bytes, protection, MapFlags::SHARED)
         }?;
@@ -40,10 +42,11 @@ impl Cell {
         if index >= self.words {
             return None;
         }
-        // SAFETY: `index` is below the number of words mapped at `base`, so the sum stays inside the mapping.
+        // SAFETY: `index` is below the number of words mapped at `base`, so the sum stays inside
+        // the mapping.
         let word = unsafe { self.base.add(index) };
-        // SAFETY: the mapping is page-aligned, zeroed and owned by `self`, to whose borrow the reference is tied;
-        // other processes touch the word only through AtomicU32.
+        // SAFETY: the mapping is page-aligned, zeroed and owned by `self`, to whose borrow the
+        // reference is tied; other processes touch the word only through AtomicU32.
         Some(unsafe { word.as_ref() })
     }
 }
@@ -51,8 +54,8 @@ impl Cell {
 impl Drop for Cell {
     fn drop(&mut self) {
         let bytes = self.words.saturating_mul(size_of::<AtomicU32>());
-        // SAFETY: `base` and the length are those of the mapping made in `new`, and no reference into it can outlive
-        // `self`.
+        // SAFETY: `base` and the length are those of the mapping made in `new`, and no reference
+        // into it can outlive `self`.
         let _ignored = unsafe { rustix::mm::munmap(self.base.as_ptr().cast::<c_void>(), bytes) };
         // munmap cannot fail for a whole mapping, and there is nobody to tell in a drop.
     }

@@ -1,7 +1,8 @@
 //! Who the process is: ids, groups, session, names, limits, namespaces.
 //!
-//! All id calls change the calling thread only, without libc's broadcast to other threads: its signal handlers and
-//! locks are not async-signal-safe, and after clone there are no other threads (nptl(7)).
+//! All id calls change the calling thread only, without libc's broadcast to other threads: its
+//! signal handlers and locks are not async-signal-safe, and after clone there are no other threads
+//! (nptl(7)).
 
 use std::ffi::CStr;
 
@@ -29,12 +30,14 @@ const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
 ///
 /// Raw because rustix takes its own `Gid` type and a list of those would have to be allocated.
 pub(crate) fn setgroups(groups: &[u32]) -> Result<()> {
-    // SAFETY: the slice is borrowed for the call, its length is passed, and gid_t is u32; the kernel only reads it.
+    // SAFETY: the slice is borrowed for the call, its length is passed, and gid_t is u32; the
+    // kernel only reads it.
     let answer = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
     check(answer).map(|_| ())
 }
 
-/// Sets real, effective and saved group to one value; setresgid(2), any kernel; `u32::MAX` is refused with EINVAL.
+/// Sets real, effective and saved group to one value; setresgid(2), any kernel; `u32::MAX` is
+/// refused with EINVAL.
 pub(crate) fn setresgid(gid: u32) -> Result<()> {
     if gid == u32::MAX {
         return Err(Errno::INVAL); // the kernel reads it as "leave unchanged"
@@ -43,7 +46,8 @@ pub(crate) fn setresgid(gid: u32) -> Result<()> {
     rustix::thread::set_thread_res_gid(gid, gid, gid)
 }
 
-/// Sets real, effective and saved user to one value; setresuid(2), any kernel; `u32::MAX` is refused with EINVAL.
+/// Sets real, effective and saved user to one value; setresuid(2), any kernel; `u32::MAX` is
+/// refused with EINVAL.
 pub(crate) fn setresuid(uid: u32) -> Result<()> {
     if uid == u32::MAX {
         return Err(Errno::INVAL); // the kernel reads it as "leave unchanged"
@@ -64,7 +68,8 @@ pub(crate) fn resgid() -> Result<(u32, u32, u32)> {
     Ok((ids.real.as_raw(), ids.effective.as_raw(), ids.saved.as_raw()))
 }
 
-/// Returns whether the supplementary groups are exactly these, in any order; getgroups(2), any kernel.
+/// Returns whether the supplementary groups are exactly these, in any order; getgroups(2), any
+/// kernel.
 ///
 /// Raw because rustix and nix allocate the list.
 ///
@@ -74,7 +79,8 @@ pub(crate) fn resgid() -> Result<(u32, u32, u32)> {
 pub(crate) fn groups_equal(expected: &[u32]) -> Result<bool> {
     let mut found = [0_u32; GROUPS_MAX];
     let mut wanted = [0_u32; GROUPS_MAX];
-    // SAFETY: `found` is this frame's, outlives the call, and holds as many gid_t (u32) as are passed.
+    // SAFETY: `found` is this frame's, outlives the call, and holds as many gid_t (u32) as are
+    // passed.
     let answer = unsafe { libc::syscall(libc::SYS_getgroups, GROUPS_MAX, found.as_mut_ptr()) };
     let count = match check(answer) {
         // EINVAL is the kernel's word for "the buffer is too small".
@@ -115,7 +121,8 @@ pub(crate) fn setdomainname(name: &[u8]) -> Result<()> {
     rustix::system::setdomainname(name)
 }
 
-/// Sets whether the process may be traced and dumped by its user; prctl(2) `PR_SET_DUMPABLE`, since Linux 2.3.20.
+/// Sets whether the process may be traced and dumped by its user; prctl(2) `PR_SET_DUMPABLE`, since
+/// Linux 2.3.20.
 pub(crate) fn set_dumpable(dumpable: bool) -> Result<()> {
     rustix::process::set_dumpable_behavior(if dumpable {
         DumpableBehavior::Dumpable
@@ -124,12 +131,14 @@ pub(crate) fn set_dumpable(dumpable: bool) -> Result<()> {
     })
 }
 
-/// Returns whether the user may trace and dump the process; prctl(2) `PR_GET_DUMPABLE`, since Linux 2.3.20.
+/// Returns whether the user may trace and dump the process; prctl(2) `PR_GET_DUMPABLE`, since Linux
+/// 2.3.20.
 pub(crate) fn is_dumpable() -> Result<bool> {
     rustix::process::dumpable_behavior().map(|found| found == DumpableBehavior::Dumpable)
 }
 
-/// Sets the signal sent when the parent ends, 0 for none; prctl(2) `PR_SET_PDEATHSIG`, since Linux 2.1.57.
+/// Sets the signal sent when the parent ends, 0 for none; prctl(2) `PR_SET_PDEATHSIG`, since Linux
+/// 2.1.57.
 ///
 /// A change of ids clears it, so it must be set again afterwards. EINVAL for a real-time signal.
 pub(crate) fn set_parent_death_signal(signal: i32) -> Result<()> {
@@ -140,7 +149,8 @@ pub(crate) fn set_parent_death_signal(signal: i32) -> Result<()> {
     rustix::process::set_parent_process_death_signal(signal)
 }
 
-/// Joins a new, empty, anonymous session keyring; keyctl(2) `KEYCTL_JOIN_SESSION_KEYRING`, since Linux 2.6.10.
+/// Joins a new, empty, anonymous session keyring; keyctl(2) `KEYCTL_JOIN_SESSION_KEYRING`, since
+/// Linux 2.6.10.
 ///
 /// Raw because neither rustix nor nix has keyctl. ENOSYS means a kernel without key management.
 pub(crate) fn join_session_keyring() -> Result<()> {
@@ -153,20 +163,24 @@ pub(crate) fn join_session_keyring() -> Result<()> {
 
 /// Sets one resource limit, `u64::MAX` for none; prlimit(2), since Linux 2.6.36.
 ///
-/// Raw because the plan carries the kernel's number, which the enums of rustix and nix cannot be made from.
+/// Raw because the plan carries the kernel's number, which the enums of rustix and nix cannot be
+/// made from.
 pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     let new = [soft, hard]; // struct rlimit64
     let old = std::ptr::null_mut::<[u64; 2]>();
-    // SAFETY: `new` is this frame's, has the layout of rlimit64 and outlives the call; a NULL `old` is not written.
+    // SAFETY: `new` is this frame's, has the layout of rlimit64 and outlives the call; a NULL `old`
+    // is not written.
     let answer = unsafe { libc::syscall(libc::SYS_prlimit64, 0_i32, resource, new.as_ptr(), old) };
     check(answer).map(|_| ())
 }
 
-/// Returns soft and hard value of a resource limit; prlimit(2), since Linux 2.6.36; raw as [`setrlimit`].
+/// Returns soft and hard value of a resource limit; prlimit(2), since Linux 2.6.36; raw as
+/// [`setrlimit`].
 pub(crate) fn getrlimit(resource: u32) -> Result<(u64, u64)> {
     let new = std::ptr::null::<[u64; 2]>();
     let mut old = [0_u64; 2]; // struct rlimit64
-    // SAFETY: `old` is this frame's, has the layout of rlimit64 and outlives the call; a NULL `new` is not read.
+    // SAFETY: `old` is this frame's, has the layout of rlimit64 and outlives the call; a NULL `new`
+    // is not read.
     let answer =
         unsafe { libc::syscall(libc::SYS_prlimit64, 0_i32, resource, new, old.as_mut_ptr()) };
     check(answer)?;
@@ -174,14 +188,15 @@ pub(crate) fn getrlimit(resource: u32) -> Result<(u64, u64)> {
     Ok((soft, hard))
 }
 
-/// Moves the process into new namespaces; unshare(2), since Linux 2.6.16; EINVAL for flags that are no namespace.
+/// Moves the process into new namespaces; unshare(2), since Linux 2.6.16; EINVAL for flags that are
+/// no namespace.
 pub(crate) fn unshare(flags: u64) -> Result<()> {
     let bits = u32::try_from(flags).map_err(|_too_wide| Errno::INVAL)?;
     if bits & !NAMESPACE_FLAGS != 0 {
         return Err(Errno::INVAL);
     }
-    // SAFETY: CLONE_FILES, the flag that would break descriptors shared with other threads, was refused above, and
-    // namespaces own no memory of this process.
+    // SAFETY: CLONE_FILES, the flag that would break descriptors shared with other threads, was
+    // refused above, and namespaces own no memory of this process.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::from_bits_retain(bits)) }
 }
 

@@ -1,6 +1,7 @@
 //! Mounts by descriptor, and the few file operations needed to build a root.
 //!
-//! Numbers of kernels: the new mount calls are of Linux 5.2, `mount_setattr` of 5.12, openat2 of 5.6.
+//! Numbers of kernels: the new mount calls are of Linux 5.2, `mount_setattr` of 5.12, openat2 of
+//! 5.6.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -16,7 +17,8 @@ use super::{Errno, Result};
 /// How often openat2 is repeated; the kernel answers EAGAIN while renames elsewhere race with `..`.
 const OPEN_RETRIES: u32 = 128;
 
-/// What `mount_setattr` changes: bits of `MountAttr`'s constants to set and to clear, and a propagation type or 0.
+/// What `mount_setattr` changes: bits of `MountAttr`'s constants to set and to clear, and a
+/// propagation type or 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MountAttr {
     /// Attributes to switch on.
@@ -78,7 +80,8 @@ pub(crate) fn openat2(
     Err(last)
 }
 
-/// Makes a detached copy of the mount at `fd`, or of the whole tree below; `open_tree(2)`, since Linux 5.2.
+/// Makes a detached copy of the mount at `fd`, or of the whole tree below; `open_tree(2)`, since
+/// Linux 5.2.
 pub(crate) fn open_tree_clone(fd: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -87,12 +90,14 @@ pub(crate) fn open_tree_clone(fd: BorrowedFd<'_>, recursive: bool) -> Result<Own
     rustix::mount::open_tree(fd, c"", flags)
 }
 
-/// Changes attributes of the mount at `fd`, atomically for the tree if recursive; `mount_setattr(2)`, since 5.12.
+/// Changes attributes of the mount at `fd`, atomically for the tree if recursive;
+/// `mount_setattr(2)`, since 5.12.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) -> Result<()> {
     setattr(fd, c"", libc::AT_EMPTY_PATH, recursive, attr)
 }
 
-/// Changes attributes of the mount at a path below `dir`, which may not be a link; `mount_setattr(2)`, since 5.12.
+/// Changes attributes of the mount at a path below `dir`, which may not be a link;
+/// `mount_setattr(2)`, since 5.12.
 pub(crate) fn mount_setattr_at(
     dir: BorrowedFd<'_>,
     path: &CStr,
@@ -117,8 +122,8 @@ fn setattr(
         propagation: attr.propagation,
         userns_fd: 0,
     };
-    // SAFETY: `path` is borrowed and NUL-terminated, `attr` is this frame's and has the size passed; the kernel only
-    // reads both, and `dir` is borrowed for the call.
+    // SAFETY: `path` is borrowed and NUL-terminated, `attr` is this frame's and has the size
+    // passed; the kernel only reads both, and `dir` is borrowed for the call.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -138,7 +143,8 @@ pub(crate) fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()>
     rustix::mount::move_mount(from, c"", to, c"", flags)
 }
 
-/// Attaches the mount `from` on a path whose last part is not followed; `move_mount(2)`, since Linux 5.2.
+/// Attaches the mount `from` on a path whose last part is not followed; `move_mount(2)`, since
+/// Linux 5.2.
 pub(crate) fn move_mount_onto_path(from: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     rustix::mount::move_mount(from, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
@@ -158,29 +164,34 @@ pub(crate) fn fsconfig_create(fs: BorrowedFd<'_>) -> Result<()> {
     rustix::mount::fsconfig_create(fs)
 }
 
-/// Makes a detached mount of a created file system, with `MountAttr` bits; fsmount(2), since Linux 5.2.
+/// Makes a detached mount of a created file system, with `MountAttr` bits; fsmount(2), since Linux
+/// 5.2.
 pub(crate) fn fsmount(fs: BorrowedFd<'_>, attr: u64) -> Result<OwnedFd> {
     let bits = u32::try_from(attr).map_err(|_too_wide| Errno::INVAL)?;
     let attr = MountAttrFlags::from_bits_retain(bits);
     rustix::mount::fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, attr)
 }
 
-/// Makes the current directory the root and stacks the old root on it; `pivot_root(2)` "`pivot_root(".", ".")`".
+/// Makes the current directory the root and stacks the old root on it; `pivot_root(2)`
+/// "`pivot_root(".", ".")`".
 pub(crate) fn pivot_root_here() -> Result<()> {
     rustix::process::pivot_root(c".", c".")
 }
 
-/// Detaches what is mounted on top of the current directory; umount2(2) `MNT_DETACH`, since Linux 2.4.11.
+/// Detaches what is mounted on top of the current directory; umount2(2) `MNT_DETACH`, since Linux
+/// 2.4.11.
 pub(crate) fn detach_here() -> Result<()> {
     umount_detach(c".")
 }
 
-/// Detaches the mount at a path, without following a link at its end; umount2(2), since Linux 2.6.34.
+/// Detaches the mount at a path, without following a link at its end; umount2(2), since Linux
+/// 2.6.34.
 pub(crate) fn umount_detach(path: &CStr) -> Result<()> {
     rustix::mount::unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
 }
 
-/// Returns the flags of the mount that holds `fd`, as `ST_*` bits of statvfs(3); since Linux 2.6.36.
+/// Returns the flags of the mount that holds `fd`, as `ST_*` bits of statvfs(3); since Linux
+/// 2.6.36.
 pub(crate) fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
     rustix::fs::fstatvfs(fd).map(|found| found.f_flag.bits())
 }
@@ -206,7 +217,8 @@ pub(crate) fn symlinkat(target: &CStr, dir: BorrowedFd<'_>, name: &CStr) -> Resu
 ///
 /// # Errors
 ///
-/// ENAMETOOLONG when the buffer is filled, since the kernel truncates in silence; else what the kernel answers.
+/// ENAMETOOLONG when the buffer is filled, since the kernel truncates in silence; else what the
+/// kernel answers.
 pub(crate) fn readlinkat_into(
     dir: BorrowedFd<'_>,
     name: &CStr,
@@ -217,7 +229,8 @@ pub(crate) fn readlinkat_into(
     if length >= capacity { Err(Errno::NAMETOOLONG) } else { Ok(length) }
 }
 
-/// Creates a file that must not exist and opens it for writing; openat(2), any kernel; the umask applies.
+/// Creates a file that must not exist and opens it for writing; openat(2), any kernel; the umask
+/// applies.
 pub(crate) fn create_file(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
     loop {
@@ -264,7 +277,8 @@ pub(crate) fn chdir(path: &CStr) -> Result<()> {
     rustix::process::chdir(path)
 }
 
-/// Returns whether the current directory lies below the root; getcwd(2), "(unreachable)" since Linux 2.6.36.
+/// Returns whether the current directory lies below the root; getcwd(2), "(unreachable)" since
+/// Linux 2.6.36.
 ///
 /// Raw because rustix and nix allocate and libc hides the mark behind ENOENT.
 pub(crate) fn getcwd_starts_with_slash() -> Result<bool> {

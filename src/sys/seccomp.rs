@@ -3,15 +3,16 @@
 use super::raw::check;
 use super::{Errno, Result};
 
-/// Puts this thread under a filter for good; seccomp(2) `SECCOMP_SET_MODE_FILTER`, since Linux 3.17.
+/// Puts this thread under a filter for good; seccomp(2) `SECCOMP_SET_MODE_FILTER`, since Linux
+/// 3.17.
 ///
 /// Raw because rustix and nix lack it; prctl(2) is not used because it takes no flags.
 ///
 /// # Errors
 ///
-/// EINVAL for an empty or over-long program and for `SECCOMP_FILTER_FLAG_NEW_LISTENER`, whose descriptor this function
-/// could not give back; ESRCH when `SECCOMP_FILTER_FLAG_TSYNC` finds a thread it cannot move; EACCES without
-/// `no_new_privs`; else what the kernel answers.
+/// EINVAL for an empty or over-long program and for `SECCOMP_FILTER_FLAG_NEW_LISTENER`, whose
+/// descriptor this function could not give back; ESRCH when `SECCOMP_FILTER_FLAG_TSYNC` finds a
+/// thread it cannot move; EACCES without `no_new_privs`; else what the kernel answers.
 pub(crate) fn install_filter(program: &[libc::sock_filter], flags: u32) -> Result<()> {
     let word = libc::c_ulong::from(flags);
     if word & libc::SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
@@ -20,8 +21,8 @@ pub(crate) fn install_filter(program: &[libc::sock_filter], flags: u32) -> Resul
     let length = u16::try_from(program.len()).map_err(|_too_long| Errno::INVAL)?;
     // The field is a mutable pointer for historical reasons; the kernel only reads.
     let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
-    // SAFETY: `program` is this frame's and points at the borrowed slice of the length given; both outlive the call,
-    // in which the kernel copies them.
+    // SAFETY: `program` is this frame's and points at the borrowed slice of the length given; both
+    // outlive the call, in which the kernel copies them.
     let answer = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };

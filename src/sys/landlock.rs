@@ -1,6 +1,7 @@
 //! The three Landlock calls; landlock(7), since Linux 5.13.
 //!
-//! Raw because rustix and nix have none of them, and the landlock crate's builder chooses what to drop by itself.
+//! Raw because rustix and nix have none of them, and the landlock crate's builder chooses what to
+//! drop by itself.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -60,8 +61,8 @@ pub(crate) fn abi() -> Result<u32> {
 ///
 /// # Errors
 ///
-/// EINVAL for another length, or when a field behind that length is not zero (it would be dropped in silence); else
-/// what the kernel answers. The kernel makes the descriptor `O_CLOEXEC`.
+/// EINVAL for another length, or when a field behind that length is not zero (it would be dropped
+/// in silence); else what the kernel answers. The kernel makes the descriptor `O_CLOEXEC`.
 pub(crate) fn create_ruleset(fs: u64, net: u64, scoped: u64, abi_size: usize) -> Result<OwnedFd> {
     let is_cut = match abi_size {
         SIZE_FS => net != 0 || scoped != 0,
@@ -73,7 +74,8 @@ pub(crate) fn create_ruleset(fs: u64, net: u64, scoped: u64, abi_size: usize) ->
         return Err(Errno::INVAL);
     }
     let attr = RulesetAttr { handled_access_fs: fs, handled_access_net: net, scoped };
-    // SAFETY: `attr` is this frame's, outlives the call, and is at least `abi_size` bytes long, as checked above.
+    // SAFETY: `attr` is this frame's, outlives the call, and is at least `abi_size` bytes long, as
+    // checked above.
     let answer = unsafe {
         libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, abi_size, 0_u32)
     };
@@ -98,17 +100,19 @@ pub(crate) fn add_port_rule(ruleset: BorrowedFd<'_>, port: u64, access: u64) -> 
     add_rule(ruleset, RULE_NET_PORT, &raw const attr)
 }
 
-/// `attr` points to the caller's structure of the kind that `rule_type` names, alive until this returns.
+/// `attr` points to the caller's structure of the kind that `rule_type` names, alive until this
+/// returns.
 fn add_rule<T>(ruleset: BorrowedFd<'_>, rule_type: u32, attr: *const T) -> Result<()> {
-    // SAFETY: both callers pass a structure of their own frame with the layout `rule_type` asks for; the kernel only
-    // reads it, and the ruleset is borrowed for the call.
+    // SAFETY: both callers pass a structure of their own frame with the layout `rule_type` asks
+    // for; the kernel only reads it, and the ruleset is borrowed for the call.
     let answer = unsafe {
         libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), rule_type, attr, 0_u32)
     };
     check(answer).map(|_| ())
 }
 
-/// Puts this thread under the ruleset for good; `landlock_restrict_self(2)`, since Linux 5.13; flags since 6.15.
+/// Puts this thread under the ruleset for good; `landlock_restrict_self(2)`, since Linux 5.13;
+/// flags since 6.15.
 pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>, flags: u32) -> Result<()> {
     // SAFETY: both arguments are integers and the ruleset is borrowed for the call.
     let answer =

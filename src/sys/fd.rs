@@ -11,7 +11,8 @@ use rustix::pipe::PipeFlags;
 use super::raw::check;
 use super::{Errno, Result};
 
-/// Marks every descriptor from `first` on to be closed by exec; `close_range(2)` `CLOSE_RANGE_CLOEXEC`, since 5.11.
+/// Marks every descriptor from `first` on to be closed by exec; `close_range(2)`
+/// `CLOSE_RANGE_CLOEXEC`, since 5.11.
 pub(crate) fn close_range_cloexec(first: u32) -> Result<()> {
     range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
@@ -25,8 +26,8 @@ pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
 
 /// Raw because rustix and nix lack the call and musl has no wrapper.
 fn range(first: u32, last: u32, flags: u32) -> Result<()> {
-    // SAFETY: all arguments are integers; only the descriptor table changes, and the callers of this folder's number
-    // functions have given up ownership of what they name.
+    // SAFETY: all arguments are integers; only the descriptor table changes, and the callers of
+    // this folder's number functions have given up ownership of what they name.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(|_| ())
 }
 
@@ -35,17 +36,18 @@ pub(crate) fn clear_cloexec(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::io::fcntl_setfd(fd, FdFlags::empty())
 }
 
-/// Makes number `to` a copy of `from` that survives exec, closing what `to` was; dup3(2), since Linux 2.6.27.
+/// Makes number `to` a copy of `from` that survives exec, closing what `to` was; dup3(2), since
+/// Linux 2.6.27.
 ///
-/// Raw because rustix and nix want an owner for the number that is replaced. Where both are the same, dup3 would
-/// answer EINVAL, so only the close-on-exec flag is cleared.
+/// Raw because rustix and nix want an owner for the number that is replaced. Where both are the
+/// same, dup3 would answer EINVAL, so only the close-on-exec flag is cleared.
 pub(crate) fn dup_onto(from: BorrowedFd<'_>, to: i32) -> Result<()> {
     if from.as_raw_fd() == to {
         return clear_cloexec(from);
     }
     loop {
-        // SAFETY: all arguments are integers and `from` is borrowed for the call; nobody in this process still owns
-        // `to`, by the folder's rules.
+        // SAFETY: all arguments are integers and `from` is borrowed for the call; nobody in this
+        // process still owns `to`, by the folder's rules.
         let answer = unsafe { libc::syscall(libc::SYS_dup3, from.as_raw_fd(), to, 0_i32) };
         match check(answer) {
             Err(Errno::INTR | Errno::BUSY) => {}
@@ -72,12 +74,14 @@ pub(crate) fn read_byte(fd: BorrowedFd<'_>) -> Result<Option<u8>> {
     }
 }
 
-/// Writes one byte; write(2), any kernel; without a reader SIGPIPE is raised unless blocked or ignored.
+/// Writes one byte; write(2), any kernel; without a reader SIGPIPE is raised unless blocked or
+/// ignored.
 pub(crate) fn write_byte(fd: BorrowedFd<'_>, byte: u8) -> Result<()> {
     super::mount::write_all(fd, &[byte])
 }
 
-/// Returns whether the other end of a pipe or socket is gone; ppoll(2) `POLLHUP`, since Linux 2.6.16.
+/// Returns whether the other end of a pipe or socket is gone; ppoll(2) `POLLHUP`, since Linux
+/// 2.6.16.
 ///
 /// The writing end of a pipe answers with POLLERR instead (poll(2)); that counts as gone.
 pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> Result<bool> {
@@ -100,7 +104,8 @@ pub(crate) fn open_flags(fd: BorrowedFd<'_>) -> Result<OFlags> {
     rustix::fs::fcntl_getfl(fd)
 }
 
-/// Opens `/dev/null` on each of 0, 1 and 2 that is closed, so that no later file gets such a number; open(2).
+/// Opens `/dev/null` on each of 0, 1 and 2 that is closed, so that no later file gets such a
+/// number; open(2).
 ///
 /// # Errors
 ///
@@ -115,8 +120,8 @@ pub(crate) fn ensure_std_open() -> Result<()> {
 }
 
 fn is_open(number: c_int) -> Result<bool> {
-    // SAFETY: the borrow ends with this call, which only asks whether the number is in use; numbers 0 to 2 belong to
-    // the process and are never closed by an owner.
+    // SAFETY: the borrow ends with this call, which only asks whether the number is in use; numbers
+    // 0 to 2 belong to the process and are never closed by an owner.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     match rustix::io::fcntl_getfd(fd) {
         Ok(_) => Ok(true),

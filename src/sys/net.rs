@@ -37,7 +37,8 @@ pub(crate) fn loopback_up() -> Result<()> {
     };
     // SAFETY: SIOCSIFFLAGS reads a struct ifreq, which `InterfaceFlags` has the size and layout of.
     let call = unsafe { Setter::<SET_FLAGS, InterfaceFlags>::new(request) };
-    // SAFETY: `call` owns the structure for the length of the call; the kernel copies it and writes nothing.
+    // SAFETY: `call` owns the structure for the length of the call; the kernel copies it and writes
+    // nothing.
     unsafe { rustix::ioctl::ioctl(&socket, call) }
 }
 

@@ -1,6 +1,7 @@
 //! Processes: clone, exec, wait, signal by pidfd.
 //!
-//! libc's fork and exec are avoided because their fork handlers take locks and nix's `execve` allocates.
+//! libc's fork and exec are avoided because their fork handlers take locks and nix's `execve`
+//! allocates.
 
 use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -12,7 +13,8 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 use super::raw::check;
 use super::{Errno, Result};
 
-/// Namespace flags a new process may be given; all others would share memory or tables with the parent.
+/// Namespace flags a new process may be given; all others would share memory or tables with the
+/// parent.
 const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -62,7 +64,8 @@ impl WaitStatus {
         }
     }
 
-    /// Reads the number that wait(2) stores; stops and continues are never asked for and do not occur.
+    /// Reads the number that wait(2) stores; stops and continues are never asked for and do not
+    /// occur.
     pub(crate) const fn from_raw(raw: i32) -> Self {
         match raw & 0x7f {
             0 => Self::Exited((raw >> 8) & 0xff),
@@ -105,12 +108,14 @@ impl std::fmt::Debug for PointerArray {
     }
 }
 
-/// Returns whether this process has one thread; unshare(2) "CLONE_THREAD", proc(5) `/proc/pid/task`, any kernel.
+/// Returns whether this process has one thread; unshare(2) "CLONE_THREAD", proc(5)
+/// `/proc/pid/task`, any kernel.
 ///
-/// `unshare(CLONE_VM)` changes nothing and answers EINVAL when another thread or process shares this memory, so it
-/// needs no `/proc`. Where a filter refuses unshare, the link count of `/proc/self/task` decides (2 + threads); if
-/// that cannot be read either, the error is returned and the caller must refuse. A thread that has just been joined
-/// may still be counted for a moment.
+/// `unshare(CLONE_VM)` changes nothing and answers EINVAL when another thread or process shares
+/// this memory, so it needs no `/proc`. Where a filter refuses unshare, the link count of
+/// `/proc/self/task` decides (2 + threads); if that cannot be read either, the error is returned
+/// and the caller must refuse. A thread that has just been joined may still be counted for a
+/// moment.
 pub(crate) fn single_threaded() -> Result<bool> {
     // SAFETY: unshare takes an integer and CLONE_VM never makes a copy of anything (kernel/fork.c,
     // check_unshare_flags), so no memory or descriptor of ours changes.
@@ -125,19 +130,23 @@ pub(crate) fn single_threaded() -> Result<bool> {
     }
 }
 
-/// Makes a copy of this process in the given new namespaces; clone3(2), since Linux 5.3, else clone(2).
+/// Makes a copy of this process in the given new namespaces; clone3(2), since Linux 5.3, else
+/// clone(2).
 ///
-/// No memory is shared and libc's fork handlers do not run. That is sound only in a single-threaded process (another
-/// thread could hold the allocator's lock in the copied memory), so it is checked here.
+/// No memory is shared and libc's fork handlers do not run. That is sound only in a single-threaded
+/// process (another thread could hold the allocator's lock in the copied memory), so it is checked
+/// here.
 ///
 /// # Errors
 ///
-/// EDEADLK when other threads exist; EINVAL for a flag that is not a namespace; else what the kernel answers.
+/// EDEADLK when other threads exist; EINVAL for a flag that is not a namespace; else what the
+/// kernel answers.
 pub(crate) fn clone_process(flags: u64) -> Result<Forked> {
     if !single_threaded()? {
         return Err(Errno::DEADLK);
     }
-    // SAFETY: the line above proved that no other thread exists, and only another thread could start one.
+    // SAFETY: the line above proved that no other thread exists, and only another thread could
+    // start one.
     unsafe { clone_unchecked(flags) }
 }
 
@@ -145,15 +154,16 @@ pub(crate) fn clone_process(flags: u64) -> Result<Forked> {
 ///
 /// # Safety
 ///
-/// The process is single-threaded, or the child calls nothing but async-signal-safe functions and [`exit_now`].
+/// The process is single-threaded, or the child calls nothing but async-signal-safe functions and
+/// [`exit_now`].
 unsafe fn clone_unchecked(flags: u64) -> Result<Forked> {
     if flags & !NAMESPACE_FLAGS != 0 {
         return Err(Errno::INVAL);
     }
     // SAFETY: the caller gives the same promise.
     match unsafe { clone_modern(flags) } {
-        // ENOSYS: before 5.3, or a filter. EPERM: filters of old container engines; where EPERM is the kernel's own
-        // word, clone repeats it.
+        // ENOSYS: before 5.3, or a filter. EPERM: filters of old container engines; where EPERM is
+        // the kernel's own word, clone repeats it.
         Err(Errno::NOSYS | Errno::PERM) if flags & LEGACY_SIGNAL_BITS == 0 => {
             // SAFETY: as above.
             unsafe { clone_legacy(flags) }
@@ -170,16 +180,16 @@ unsafe fn clone_unchecked(flags: u64) -> Result<Forked> {
 unsafe fn clone_modern(flags: u64) -> Result<Forked> {
     let mut pidfd: libc::c_int = -1;
     let mut args = [0_u64; CLONE_ARGS_SIZE_VER0 / size_of::<u64>()];
-    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls. A zero stack
-    // means: go on on the copied one, like fork.
+    // struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
+    // A zero stack means: go on on the copied one, like fork.
     let [flags_slot, pidfd_slot, _, _, signal_slot, ..] = &mut args;
     *flags_slot = flags | libc::CLONE_PIDFD as u64;
     *pidfd_slot = (&raw mut pidfd).addr() as u64;
     *signal_slot = SIGNAL_CHILD;
     // The address is an integer in the block: tell the compiler that the kernel may write there.
     let _exposed = (&raw mut pidfd).expose_provenance();
-    // SAFETY: `args` and `pidfd` are this frame's and live until the call returns; the flags share no memory with
-    // the child, so both sides go on with a stack of their own.
+    // SAFETY: `args` and `pidfd` are this frame's and live until the call returns; the flags share
+    // no memory with the child, so both sides go on with a stack of their own.
     let pid =
         check(unsafe { libc::syscall(libc::SYS_clone3, args.as_ptr(), CLONE_ARGS_SIZE_VER0) })?;
     forked(pid, pidfd)
@@ -193,10 +203,10 @@ unsafe fn clone_modern(flags: u64) -> Result<Forked> {
 unsafe fn clone_legacy(flags: u64) -> Result<Forked> {
     let mut pidfd: libc::c_int = -1;
     let word = flags | libc::CLONE_PIDFD as u64 | SIGNAL_CHILD;
-    // CLONE_PIDFD stores the descriptor at parent_tid, the third argument on x86_64 and on aarch64; the two
-    // architectures differ only in the order of tls and child_tid, both zero here.
-    // SAFETY: `pidfd` is this frame's and lives until the call returns; stack 0 means a copy of ours, and the flags
-    // share no memory with the child.
+    // CLONE_PIDFD stores the descriptor at parent_tid, the third argument on x86_64 and on aarch64;
+    // the two architectures differ only in the order of tls and child_tid, both zero here. SAFETY:
+    // `pidfd` is this frame's and lives until the call returns; stack 0 means a copy of ours, and
+    // the flags share no memory with the child.
     let pid = check(unsafe {
         libc::syscall(libc::SYS_clone, word, 0_usize, &raw mut pidfd, 0_usize, 0_usize)
     })?;
@@ -207,28 +217,30 @@ fn forked(pid: libc::c_long, pidfd: libc::c_int) -> Result<Forked> {
     match i32::try_from(pid) {
         Ok(0) | Err(_) => Ok(Forked::Child), // a pid always fits
         Ok(pid) if pidfd < 0 => {
-            // Before 5.2 clone(2) ignores CLONE_PIDFD: there is no handle, so there may be no child.
+            // Before 5.2 clone(2) ignores CLONE_PIDFD: there is no handle, so there may be no
+            // child.
             kill(pid, libc::SIGKILL)?;
             wait_pid(pid, false).and(Err(Errno::NOSYS))
         }
         Ok(pid) => {
-            // SAFETY: the kernel has just created `pidfd` for this process and nobody else knows its number, so the
-            // OwnedFd is its only owner.
+            // SAFETY: the kernel has just created `pidfd` for this process and nobody else knows
+            // its number, so the OwnedFd is its only owner.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
             Ok(Forked::Parent { pidfd, pid })
         }
     }
 }
 
-/// Makes a plain copy of a single-threaded process and answers `None` in the copy; clone(2), any kernel.
+/// Makes a plain copy of a single-threaded process and answers `None` in the copy; clone(2), any
+/// kernel.
 ///
 /// Raw because libc's fork runs fork handlers. EDEADLK when other threads exist.
 pub(crate) fn fork_in_child() -> Result<Option<i32>> {
     if !single_threaded()? {
         return Err(Errno::DEADLK);
     }
-    // SAFETY: no pointer is passed, stack 0 means a copy of ours, and no other thread exists whose lock the copy
-    // could inherit.
+    // SAFETY: no pointer is passed, stack 0 means a copy of ours, and no other thread exists whose
+    // lock the copy could inherit.
     let pid = check(unsafe {
         libc::syscall(libc::SYS_clone, SIGNAL_CHILD, 0_usize, 0_usize, 0_usize, 0_usize)
     })?;
@@ -243,8 +255,9 @@ pub(crate) fn exit_now(code: i32) -> ! {
 
 /// Replaces the program and returns only on failure; execve(2), any kernel.
 pub(crate) fn execve(path: &CStr, argv: &PointerArray, envp: &PointerArray) -> Errno {
-    // SAFETY: `path` is borrowed and NUL-terminated; both arrays are owned by borrowed `PointerArray`s that keep
-    // their strings alive and end in NULL; the kernel copies all of it before it drops this memory.
+    // SAFETY: `path` is borrowed and NUL-terminated; both arrays are owned by borrowed
+    // `PointerArray`s that keep their strings alive and end in NULL; the kernel copies all of it
+    // before it drops this memory.
     let answer =
         unsafe { libc::syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     check(answer).err().unwrap_or(Errno::NOEXEC) // execve never answers success
@@ -258,7 +271,8 @@ pub(crate) fn wait_pid(pid: i32, nohang: bool) -> Result<Option<(i32, WaitStatus
     retry_wait(|| rustix::process::waitpid(Pid::from_raw(pid), wait_options(nohang)))
 }
 
-/// Waits for the process behind a pidfd, which must be our child; waitid(2) `P_PIDFD`, since Linux 5.4.
+/// Waits for the process behind a pidfd, which must be our child; waitid(2) `P_PIDFD`, since Linux
+/// 5.4.
 pub(crate) fn wait_pidfd(pidfd: BorrowedFd<'_>) -> Result<WaitStatus> {
     loop {
         match rustix::process::waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED) {
@@ -299,7 +313,8 @@ fn retry_wait(
 /// Raw because rustix's `Signal` has no safe value for real-time signals and none for 0.
 pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     let info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: the pidfd is borrowed for the call; a NULL info makes the kernel fill in what kill(2) would.
+    // SAFETY: the pidfd is borrowed for the call; a NULL info makes the kernel fill in what kill(2)
+    // would.
     let answer = unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0_u32)
     };
@@ -350,7 +365,8 @@ pub(super) mod tests {
         }
     }
 
-    /// Runs `body` in a copy of the test and returns its exit code; `body` must call nothing but system calls.
+    /// Runs `body` in a copy of the test and returns its exit code; `body` must call nothing but
+    /// system calls.
     pub(crate) fn run_in_child(body: impl FnOnce() -> i32) -> i32 {
         let (pidfd, _pid) = child(clone_unchecked, body);
         match wait_pidfd(pidfd.as_fd()).unwrap() {

@@ -1,8 +1,9 @@
 //! Signals, all 64 of them.
 //!
-//! Every call here is raw: glibc and musl hide two or three real-time signals from their `sigset_t` functions
-//! (signal(7) "Real-time signals"), rustix has no stable mask calls, and nix builds on libc. A mask is the kernel's
-//! own: a `u64` with bit n-1 for signal n (same order on x86_64 and aarch64, both little-endian and 64-bit).
+//! Every call here is raw: glibc and musl hide two or three real-time signals from their `sigset_t`
+//! functions (signal(7) "Real-time signals"), rustix has no stable mask calls, and nix builds on
+//! libc. A mask is the kernel's own: a `u64` with bit n-1 for signal n (same order on x86_64 and
+//! aarch64, both little-endian and 64-bit).
 
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -28,11 +29,13 @@ pub(crate) struct SigInfo {
     pub(crate) signo: i32,
     /// Why it was sent: `SI_USER`, `SI_KERNEL`, `CLD_EXITED`, …; sigaction(2).
     pub(crate) code: i32,
-    /// The sender or the child; 0 for a sender outside this pid namespace, and without meaning for hardware faults.
+    /// The sender or the child; 0 for a sender outside this pid namespace, and without meaning for
+    /// hardware faults.
     pub(crate) pid: i32,
 }
 
-/// The kernel's `siginfo_t` on 64-bit machines: 128 bytes, the pid behind three integers and padding.
+/// The kernel's `siginfo_t` on 64-bit machines: 128 bytes, the pid behind three integers and
+/// padding.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct RawInfo {
@@ -44,7 +47,8 @@ struct RawInfo {
     rest: [u32; 27],
 }
 
-/// The kernel's `struct sigaction`; both x86_64 and aarch64 have the restorer (asm/signal.h `SA_RESTORER`).
+/// The kernel's `struct sigaction`; both x86_64 and aarch64 have the restorer (asm/signal.h
+/// `SA_RESTORER`).
 #[repr(C)]
 struct RawAction {
     handler: usize,
@@ -70,8 +74,9 @@ pub(crate) fn unblock_all() -> Result<()> {
 
 fn set_mask(new: u64) -> Result<u64> {
     let mut old = 0_u64;
-    // SAFETY: `new` and `old` are this frame's, outlive the call and have the size passed; the kernel reads the one
-    // and writes the other. Handlers of this process, if any, may run at the end of the call like at any time.
+    // SAFETY: `new` and `old` are this frame's, outlive the call and have the size passed; the
+    // kernel reads the one and writes the other. Handlers of this process, if any, may run at the
+    // end of the call like at any time.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -84,10 +89,12 @@ fn set_mask(new: u64) -> Result<u64> {
     check(answer).map(|_| old)
 }
 
-/// Sets every signal to its default action, since exec keeps what is ignored; `rt_sigaction(2)`, since Linux 2.2.
+/// Sets every signal to its default action, since exec keeps what is ignored; `rt_sigaction(2)`,
+/// since Linux 2.2.
 ///
-/// SIGKILL and SIGSTOP cannot be changed and are left out. EINVAL elsewhere is passed over: it means that this kernel
-/// (or an emulator such as qemu-user, which keeps some real-time signals) has no such signal to reset.
+/// SIGKILL and SIGSTOP cannot be changed and are left out. EINVAL elsewhere is passed over: it
+/// means that this kernel (or an emulator such as qemu-user, which keeps some real-time signals)
+/// has no such signal to reset.
 pub(crate) fn reset_dispositions() -> Result<()> {
     for signal in 1..=LAST_SIGNAL {
         if signal == libc::SIGKILL || signal == libc::SIGSTOP {
@@ -104,19 +111,21 @@ pub(crate) fn reset_dispositions() -> Result<()> {
 fn set_default(signal: i32) -> Result<()> {
     let action = RawAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     let old = std::ptr::null_mut::<RawAction>();
-    // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; SIG_DFL names no function, and
-    // a NULL `old` is not written.
+    // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; SIG_DFL
+    // names no function, and a NULL `old` is not written.
     let answer = unsafe {
         libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, old, MASK_BYTES)
     };
     check(answer).map(|_| ())
 }
 
-/// Takes the next pending signal of any kind, which must be blocked; `rt_sigtimedwait(2)`, since Linux 2.2.
+/// Takes the next pending signal of any kind, which must be blocked; `rt_sigtimedwait(2)`, since
+/// Linux 2.2.
 ///
 /// # Errors
 ///
-/// EAGAIN when the time is over; EINTR after a stop and continue (the caller knows how much time is left).
+/// EAGAIN when the time is over; EINTR after a stop and continue (the caller knows how much time is
+/// left).
 pub(crate) fn wait_signal(timeout: Option<Duration>) -> Result<SigInfo> {
     let mut info = RawInfo { signo: 0, errno: 0, code: 0, padding: 0, pid: 0, rest: [0; 27] };
     let limit = timeout.map(|time| {
@@ -125,8 +134,8 @@ pub(crate) fn wait_signal(timeout: Option<Duration>) -> Result<SigInfo> {
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), |pair| pair.as_ptr());
     let all = ALL;
-    // SAFETY: `all`, `info` and the time behind `limit` are this frame's and outlive the call; `info` has the 128
-    // bytes of siginfo_t, and a NULL time means without end.
+    // SAFETY: `all`, `info` and the time behind `limit` are this frame's and outlive the call;
+    // `info` has the 128 bytes of siginfo_t, and a NULL time means without end.
     let answer = unsafe {
         libc::syscall(libc::SYS_rt_sigtimedwait, &raw const all, &raw mut info, limit, MASK_BYTES)
     };
@@ -134,10 +143,12 @@ pub(crate) fn wait_signal(timeout: Option<Duration>) -> Result<SigInfo> {
     Ok(SigInfo { signo: info.signo, code: info.code, pid: info.pid })
 }
 
-/// Makes a non-blocking descriptor that reads the signals of a mask, to be blocked first; signalfd4(2), since 2.6.27.
+/// Makes a non-blocking descriptor that reads the signals of a mask, to be blocked first;
+/// signalfd4(2), since 2.6.27.
 pub(crate) fn signalfd(mask: u64) -> Result<OwnedFd> {
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: `mask` is this frame's, outlives the call and has the size passed; -1 asks for a new descriptor.
+    // SAFETY: `mask` is this frame's, outlives the call and has the size passed; -1 asks for a new
+    // descriptor.
     let answer =
         unsafe { libc::syscall(libc::SYS_signalfd4, -1_i32, &raw const mask, MASK_BYTES, flags) };
     let fd = i32::try_from(check(answer)?).map_err(|_too_wide| Errno::BADF)?;
@@ -150,7 +161,8 @@ pub(crate) fn signalfd_all() -> Result<OwnedFd> {
     signalfd(ALL)
 }
 
-/// Reads the next signal from a signalfd, `None` when there is none; signalfd(2), since Linux 2.6.22.
+/// Reads the next signal from a signalfd, `None` when there is none; signalfd(2), since Linux
+/// 2.6.22.
 pub(crate) fn read_signal(signalfd: BorrowedFd<'_>) -> Result<Option<SigInfo>> {
     const RECORD: usize = size_of::<libc::signalfd_siginfo>();
     let mut record = [0_u8; RECORD];
@@ -186,7 +198,8 @@ mod tests {
     fn is_ignored(signal: i32) -> Result<bool> {
         let mut action = RawAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
         let new = std::ptr::null::<RawAction>();
-        // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; a NULL `new` changes nothing.
+        // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; a NULL
+        // `new` changes nothing.
         let answer = unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut action, MASK_BYTES)
         };

@@ -4,7 +4,8 @@ use super::{Errno, Result};
 
 /// Returns the value of a raw system call, or errno when it answered a negative number.
 ///
-/// errno(3): libc's `syscall` stores the code in this thread's errno, which nothing has touched since.
+/// errno(3): libc's `syscall` stores the code in this thread's errno, which nothing has touched
+/// since.
 pub(super) fn check(value: libc::c_long) -> Result<libc::c_long> {
     if value < 0 { Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())) } else { Ok(value) }
 }
@@ -28,7 +29,8 @@ mod tests {
     }
 
     fn dead_fd() -> std::os::fd::BorrowedFd<'static> {
-        // SAFETY: number 1_000_000 is above any open descriptor of the test, so nothing is borrowed from an owner.
+        // SAFETY: number 1_000_000 is above any open descriptor of the test, so nothing is borrowed
+        // from an owner.
         unsafe { std::os::fd::BorrowedFd::borrow_raw(1_000_000) }
     }
 }

@@ -1,6 +1,7 @@
 //! Capabilities, securebits, no_new_privs; capabilities(7).
 //!
-//! Sets are 64-bit masks, bit n for capability n, so that numbers newer than any crate's enum pass through.
+//! Sets are 64-bit masks, bit n for capability n, so that numbers newer than any crate's enum pass
+//! through.
 
 use rustix::process::Pid;
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
@@ -40,7 +41,8 @@ pub(crate) fn capset(sets: &CapSets) -> Result<()> {
     rustix::thread::set_capabilities(SELF, sets)
 }
 
-/// Drops one capability from the bounding set for good; prctl(2) `PR_CAPBSET_DROP`, since Linux 2.6.25.
+/// Drops one capability from the bounding set for good; prctl(2) `PR_CAPBSET_DROP`, since Linux
+/// 2.6.25.
 ///
 /// # Errors
 ///
@@ -49,7 +51,8 @@ pub(crate) fn bounding_drop(capability: u32) -> Result<()> {
     rustix::thread::remove_capability_from_bounding_set(single(capability)?)
 }
 
-/// Returns whether one capability is in the bounding set; prctl(2) `PR_CAPBSET_READ`, since Linux 2.6.25.
+/// Returns whether one capability is in the bounding set; prctl(2) `PR_CAPBSET_READ`, since Linux
+/// 2.6.25.
 ///
 /// # Errors
 ///
@@ -63,12 +66,14 @@ pub(crate) fn ambient_clear() -> Result<()> {
     rustix::thread::clear_ambient_capability_set()
 }
 
-/// Adds a capability that is permitted and inheritable to the ambient set; `PR_CAP_AMBIENT_RAISE`, since Linux 4.3.
+/// Adds a capability that is permitted and inheritable to the ambient set; `PR_CAP_AMBIENT_RAISE`,
+/// since Linux 4.3.
 pub(crate) fn ambient_raise(capability: u32) -> Result<()> {
     rustix::thread::configure_capability_in_ambient_set(single(capability)?, true)
 }
 
-/// Sets whether permitted capabilities survive a change from root; prctl(2) `PR_SET_KEEPCAPS`, since Linux 2.2.18.
+/// Sets whether permitted capabilities survive a change from root; prctl(2) `PR_SET_KEEPCAPS`,
+/// since Linux 2.2.18.
 pub(crate) fn set_keepcaps(keep: bool) -> Result<()> {
     rustix::thread::set_keep_capabilities(keep)
 }
@@ -78,7 +83,8 @@ pub(crate) fn set_securebits(bits: u32) -> Result<()> {
     rustix::thread::set_capabilities_secure_bits(CapabilitiesSecureBits::from_bits_retain(bits))
 }
 
-/// Gives up all gain of privilege by execve for good; prctl(2) `PR_SET_NO_NEW_PRIVS`, since Linux 3.5.
+/// Gives up all gain of privilege by execve for good; prctl(2) `PR_SET_NO_NEW_PRIVS`, since Linux
+/// 3.5.
 pub(crate) fn set_no_new_privs() -> Result<()> {
     rustix::thread::set_no_new_privs(true)
 }

@@ -1,7 +1,7 @@
 //! The binary's allocator: takes memory in large pieces and gives none back.
 //!
-//! sbx lives for milliseconds before it clones, and then only waits. Not returning memory saves the bookkeeping and
-//! the brk calls of a general allocator.
+//! sbx lives for milliseconds before it clones, and then only waits. Not returning memory saves the
+//! bookkeeping and the brk calls of a general allocator.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -13,9 +13,11 @@ use rustix::mm::{MapFlags, ProtFlags};
 /// How much is asked of the kernel at once; pages that are never touched cost nothing.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Hands out memory from the start of a piece to its end; only the newest block can grow, shrink or be freed.
+/// Hands out memory from the start of a piece to its end; only the newest block can grow, shrink or
+/// be freed.
 ///
-/// Any number of threads may use it: a spin lock guards the two pointers. It must not be called from a signal handler.
+/// Any number of threads may use it: a spin lock guards the two pointers. It must not be called
+/// from a signal handler.
 pub struct Bump {
     is_locked: AtomicBool,
     piece: UnsafeCell<Piece>,
@@ -27,8 +29,8 @@ struct Piece {
     end: usize,
 }
 
-// SAFETY: `piece` is only touched between taking and releasing `is_locked`, and the memory it points to belongs to no
-// thread until it is handed out.
+// SAFETY: `piece` is only touched between taking and releasing `is_locked`, and the memory it
+// points to belongs to no thread until it is handed out.
 unsafe impl Sync for Bump {}
 
 impl std::fmt::Debug for Bump {
@@ -60,8 +62,8 @@ impl Bump {
         {
             std::hint::spin_loop();
         }
-        // SAFETY: the flag was taken above, so this is the only reference to the piece; `work` does not panic and
-        // does not come back here, because it only computes and calls mmap.
+        // SAFETY: the flag was taken above, so this is the only reference to the piece; `work` does
+        // not panic and does not come back here, because it only computes and calls mmap.
         let answer = work(unsafe { &mut *self.piece.get() });
         self.is_locked.store(false, Ordering::Release);
         answer
@@ -73,14 +75,16 @@ impl Piece {
         if let Some(block) = self.cut(layout) {
             return block;
         }
-        // The rest of the old piece is given up. mmap's pages are aligned to 4 KiB; `align` covers larger wishes.
+        // The rest of the old piece is given up. mmap's pages are aligned to 4 KiB; `align` covers
+        // larger wishes.
         let wanted = layout.size().checked_add(layout.align());
         let Some(bytes) = wanted.and_then(|bytes| bytes.checked_next_multiple_of(PIECE_BYTES))
         else {
             return ptr::null_mut();
         };
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a NULL address lets the kernel choose free pages, so nothing that exists is mapped over.
+        // SAFETY: a NULL address lets the kernel choose free pages, so nothing that exists is
+        // mapped over.
         let mapped = unsafe {
             rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, protection, MapFlags::PRIVATE)
         };
@@ -106,7 +110,8 @@ impl Piece {
         Some(block)
     }
 
-    /// Changes the length of the newest block in place; false for any other block or when it does not fit.
+    /// Changes the length of the newest block in place; false for any other block or when it does
+    /// not fit.
     fn resize(&mut self, block: *mut u8, old_bytes: usize, new_bytes: usize) -> bool {
         let start = block.addr();
         if start.checked_add(old_bytes) != Some(self.next.addr()) {
@@ -114,7 +119,8 @@ impl Piece {
         }
         match start.checked_add(new_bytes) {
             Some(end) if end <= self.end => {
-                // From `next`, not from `block`: the piece's own pointer may reach every byte of it.
+                // From `next`, not from `block`: the piece's own pointer may reach every byte of
+                // it.
                 self.next = self.next.with_addr(end);
                 true
             }
@@ -123,9 +129,9 @@ impl Piece {
     }
 }
 
-// SAFETY: every block lies inside a mapping that is never unmapped, is aligned as asked, and overlaps no other block
-// because `next` only moves behind it under the lock; it moves back only over the newest block, when that is freed or
-// shrunk by its owner. Nothing here panics or unwinds.
+// SAFETY: every block lies inside a mapping that is never unmapped, is aligned as asked, and
+// overlaps no other block because `next` only moves behind it under the lock; it moves back only
+// over the newest block, when that is freed or shrunk by its owner. Nothing here panics or unwinds.
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.locked(|piece| piece.allocate(layout))
@@ -148,7 +154,8 @@ unsafe impl GlobalAlloc for Bump {
         };
         let copy = self.locked(|piece| piece.allocate(wider));
         if !copy.is_null() {
-            // SAFETY: the caller owns `block` with `layout.size()` bytes; `copy` is new, longer and elsewhere.
+            // SAFETY: the caller owns `block` with `layout.size()` bytes; `copy` is new, longer and
+            // elsewhere.
             unsafe { copy.copy_from_nonoverlapping(block, layout.size()) };
         }
         copy
@@ -201,7 +208,8 @@ mod tests {
     fn a_freed_newest_block_is_used_again() {
         let bump = Bump::new();
         let block = take(&bump, layout(100, 4));
-        // SAFETY: the block came from this allocator with this layout and is not used again by this name.
+        // SAFETY: the block came from this allocator with this layout and is not used again by this
+        // name.
         unsafe { bump.dealloc(block, layout(100, 4)) };
         assert_eq!(take(&bump, layout(100, 4)), block);
     }
