@@ -86,6 +86,9 @@ pub enum Edit<T> {
     Clear(Origin),
     /// Takes out what was inherited: `{ remove = [...] }`.
     Remove(Sourced<T>),
+    /// Says that the list is meant as it is: `[]`. A list that is given may forbid what one that
+    /// nobody wrote leaves free.
+    Given(Origin),
 }
 
 /// A list: layers append to it.
@@ -125,9 +128,12 @@ impl<T> List<T> {
         self.edits.extend(upper.edits);
     }
 
-    /// Says whether no layer touched the list.
-    pub fn is_untouched(&self) -> bool {
-        self.edits.is_empty()
+    /// Returns where the list was last written; nothing if no layer wrote it.
+    pub fn given(&self) -> Option<Origin> {
+        self.edits.last().map(|edit| match edit {
+            Edit::Add(item) | Edit::Remove(item) => item.origin,
+            Edit::Clear(origin) | Edit::Given(origin) => *origin,
+        })
     }
 }
 
@@ -137,6 +143,7 @@ impl<T: PartialEq> List<T> {
         let mut out = Folded { items: Vec::<Sourced<&T>>::new(), unmatched: Vec::new() };
         for edit in &self.edits {
             match edit {
+                Edit::Given(_) => {}
                 Edit::Clear(_) => out.items.clear(),
                 Edit::Add(new) => match out.items.iter_mut().find(|old| *old.value == new.value) {
                     Some(old) => old.origin = new.origin,

@@ -11,7 +11,7 @@ use crate::feature::mounts::{self, OptionName};
 use crate::feature::user::Name;
 use crate::feature::{dev, files, network};
 use crate::path::Pattern;
-use crate::profile::{Layer, LayerKind, Profile};
+use crate::profile::{Heading, Layer, LayerKind, Profile};
 use crate::schema::unknown_choice;
 use crate::value::{ByteSize, List};
 
@@ -287,21 +287,18 @@ impl Flags<'_> {
         let source = self.sources.add(SourceKind::Flag, "--set", quoted.clone());
         self.used.push(source);
         let profile = Profile::read(&quoted, source, self.sink);
-        for (section, keys) in profile.show() {
-            let name = if section.is_empty() {
-                keys.first().map_or("", |(key, _)| *key)
-            } else {
-                section.as_str()
+        for section in profile.show() {
+            let name = match section.heading {
+                Heading::Top => section.keys.first().map_or("", |(key, _)| *key),
+                Heading::Section(name @ "match") => name,
+                Heading::Section(_) | Heading::Mount { .. } => continue,
             };
-            if section.is_empty() || section == "match" {
-                let origin = Origin::new(source, 0..quoted.len());
-                let help = if name == "extends" {
-                    "use `--profile` instead"
-                } else {
-                    "write it in a profile"
-                };
-                self.bad(origin, format!("`{name}` has no meaning on the command line"), help);
-            }
+            let help = match name {
+                "extends" => "use `--profile` instead",
+                _ => "write it in a profile",
+            };
+            let origin = Origin::new(source, 0..quoted.len());
+            self.bad(origin, format!("`{name}` has no meaning on the command line"), help);
         }
         self.profile.merge(profile);
     }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 use super::Told;
 use crate::diag::{Code, Diagnostic, Origin, Refusal, Sink, SourceKind, SourceMap, printable_os};
+use crate::facts::Facts as _;
+use crate::host::{CallerError, Live};
 use crate::profile::{BUILTIN, Layer, Loaded, Place, Profile, candidates, flatten, is_path};
-use crate::store;
+use crate::store::{self, StoreError};
 
 /// Finds and reads profiles.
 pub(super) struct Library {
@@ -18,6 +20,12 @@ pub(super) struct Library {
 impl Library {
     pub(super) fn new(directories: Vec<PathBuf>, caller: u32) -> Self {
         Self { directories, caller }
+    }
+
+    /// Returns the library of whoever runs sbx.
+    pub(super) fn of_the_caller() -> Result<Self, CallerError> {
+        let facts = Live::new()?;
+        Ok(Self::new(facts.profile_directories(), facts.caller().uid))
     }
 
     /// Every definition there is, the one that wins first.
@@ -92,30 +100,39 @@ impl Library {
         sources: &mut SourceMap,
         sink: &mut Sink,
     ) -> Option<Rc<Loaded>> {
-        let (kind, text) = match place {
-            Place::Builtin(known) => {
-                let found = BUILTIN.iter().find(|(name, _)| name == known);
-                (SourceKind::Builtin, found.map(|(_, text)| (*text).to_owned()).unwrap_or_default())
+        let kind = match place {
+            Place::Builtin(_) => SourceKind::Builtin,
+            Place::File(_) => SourceKind::File,
+        };
+        let text = match self.text(place) {
+            Ok(text) => text,
+            Err(error) => {
+                let refusal = Diagnostic::error(Code::UnreadableProfile, error.to_string());
+                let help = match error {
+                    StoreError::Untrusted { help, .. } => help,
+                    StoreError::Read { .. } => "name a file that can be read".to_owned(),
+                };
+                sink.push(asked_at(refusal, origin).help(help));
+                return None;
             }
-            // A link to /dev/null masks a profile: it is there, and says nothing.
-            Place::File(path) if is_masked(path) => (SourceKind::File, String::new()),
-            Place::File(path) => match store::read(path, self.caller) {
-                Ok(text) => (SourceKind::File, text),
-                Err(error) => {
-                    let refusal = Diagnostic::error(Code::UnreadableProfile, error.to_string());
-                    let help = match error {
-                        store::StoreError::Untrusted { help, .. } => help,
-                        store::StoreError::Read { .. } => "name a file that can be read".to_owned(),
-                    };
-                    sink.push(asked_at(refusal, origin).help(help));
-                    return None;
-                }
-            },
         };
         let identity = place.to_string();
         let source = sources.add(kind, identity.clone(), text.clone());
         let profile = Profile::read(&text, source, sink);
         Some(Rc::new(Loaded { name: name.to_owned(), identity, source, profile }))
+    }
+
+    /// Returns the text of a definition.
+    fn text(&self, place: &Place) -> Result<String, StoreError> {
+        match place {
+            Place::Builtin(known) => {
+                let found = BUILTIN.iter().find(|(name, _)| name == known);
+                Ok(found.map(|(_, text)| (*text).to_owned()).unwrap_or_default())
+            }
+            // A link to /dev/null masks a profile: it is there, and says nothing.
+            Place::File(path) if is_masked(path) => Ok(String::new()),
+            Place::File(path) => store::read(path, self.caller),
+        }
     }
 
     /// Returns the name of the profile that serves a command, if one does.
@@ -127,15 +144,8 @@ impl Library {
                 continue;
             }
             seen.push(profile.clone());
-            let text = match &place {
-                Place::Builtin(known) => BUILTIN
-                    .iter()
-                    .find(|(name, _)| name == known)
-                    .map(|(_, text)| (*text).to_owned()),
-                Place::File(path) => store::read(path, self.caller).ok(),
-            };
             // Most profiles do not name the command at all: they need not be parsed.
-            let Some(text) = text.filter(|text| text.contains(name)) else {
+            let Some(text) = self.text(&place).ok().filter(|text| text.contains(name)) else {
                 continue;
             };
             let parsed = Profile::read(&text, Origin::DEFAULT.source, &mut Sink::default());

@@ -4,8 +4,10 @@
 #![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
 
 mod args;
+mod doctor;
 mod layer;
 mod load;
+mod profiles;
 mod run;
 mod show;
 
@@ -37,9 +39,9 @@ pub fn main(hooks: &Hooks) -> ExitCode {
         Verb::Run(args) => run::run(&args, hooks),
         Verb::Plan(args) => run::plan(&args),
         Verb::Show(args) => show::show(&args),
-        Verb::Profiles(args) => show::profiles(&args),
-        Verb::Check(args) => show::check(&args),
-        Verb::Doctor(args) => show::doctor(&args),
+        Verb::Profiles(args) => profiles::profiles(&args),
+        Verb::Check(args) => profiles::check(&args),
+        Verb::Doctor(args) => doctor::doctor(&args),
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -1,27 +1,19 @@
-//! `sbx show`, `profiles`, `check` and `doctor`: what there is, and whether it is well.
+//! `sbx show`: a profile with all of its layers, and where each value comes from.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::args::{CheckArgs, DoctorArgs, ProfilesArgs, ShowArgs};
+use super::args::ShowArgs;
 use super::load::Library;
 use super::{Told, print};
-use crate::diag::{Severity, SourceMap, printable};
+use crate::diag::{Origin, Severity, SourceMap};
 use crate::exec::FAILED;
-use crate::facts::Facts as _;
-use crate::host::{self, Live, State};
-use crate::profile::{Place, Profile, Stack};
-use crate::schema::Shown;
-
-fn library() -> anyhow::Result<Library> {
-    let facts = Live::new()?;
-    Ok(Library::new(facts.profile_directories(), facts.caller().uid))
-}
+use crate::profile::{Heading, Profile, Stack};
+use crate::schema::{Shown, ShownKey};
 
 pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
-    let library = library()?;
+    let library = Library::of_the_caller()?;
     let mut told = Told { json: args.json, ..Told::default() };
     let mut stack = Stack::default();
     for layer in library.layers(&args.profile, &mut told) {
@@ -36,17 +28,29 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Returns a profile that says the same in one layer: TOML, with origins as comments.
 fn text(profile: &Profile, sources: &SourceMap) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    for (section, keys) in profile.show() {
-        if let Some(to) = section.strip_prefix("mount ") {
-            let _written = writeln!(out, "[[mount]]  # on {}", printable(to));
-        } else if !section.is_empty() {
-            let _written = writeln!(out, "[{section}]");
+    for section in profile.show() {
+        match &section.heading {
+            Heading::Top => {}
+            Heading::Section(name) => {
+                let _written = writeln!(out, "[{name}]");
+            }
+            Heading::Mount { replaced } => {
+                let of = |origin: &Origin| format!("  # instead of {}", sources.describe(*origin));
+                let _written =
+                    writeln!(out, "[[mount]]{}", replaced.iter().map(of).collect::<String>());
+            }
         }
-        for (key, shown) in keys {
-            show_key(key, &shown, profile.is_list(&section, key), sources, &mut out);
+        for (key, shown) in section.keys {
+            // What is extended is merged already: with it, what was removed would come back.
+            if (&section.heading, key) == (&Heading::Top, "extends") {
+                let _written = writeln!(out, "# with all that it extends: {}", shown.text());
+            } else {
+                show_key(key, &shown, sources, &mut out);
+            }
         }
         out.push('\n');
     }
@@ -54,22 +58,27 @@ fn text(profile: &Profile, sources: &SourceMap) -> String {
 }
 
 /// Shows a key: a list with an item to a line, so that each has its origin and the whole is TOML.
-fn show_key(key: &str, shown: &[Shown], is_list: bool, sources: &SourceMap, out: &mut String) {
-    if is_list {
-        let _written = writeln!(out, "{key} = [");
-        for one in shown {
-            let _written = writeln!(out, "    {},  # {}", one.text, origin(one, sources));
+fn show_key(key: &str, shown: &ShownKey, sources: &SourceMap, out: &mut String) {
+    match shown {
+        ShownKey::One(one) => {
+            let _written = writeln!(out, "{key} = {}  # {}", one.text, origin(one, sources));
         }
-        out.push_str("]\n");
-        return;
-    }
-    for one in shown {
-        let name = match (key, &one.key) {
-            ("", Some(inner)) => inner.clone(),
-            (key, Some(inner)) => format!("{key}.{inner}"),
-            (key, None) => key.to_owned(),
-        };
-        let _written = writeln!(out, "{name} = {}  # {}", one.text, origin(one, sources));
+        ShownKey::List(items, at) if items.is_empty() => {
+            let _written = writeln!(out, "{key} = []  # {}", sources.describe(*at));
+        }
+        ShownKey::List(items, _) => {
+            let _written = writeln!(out, "{key} = [");
+            for one in items {
+                let _written = writeln!(out, "    {},  # {}", one.text, origin(one, sources));
+            }
+            out.push_str("]\n");
+        }
+        ShownKey::Table(rows) => {
+            for (inner, one) in rows {
+                let _written =
+                    writeln!(out, "{key}.{inner} = {}  # {}", one.text, origin(one, sources));
+            }
+        }
     }
 }
 
@@ -81,6 +90,7 @@ fn origin(one: &Shown, sources: &SourceMap) -> String {
     words
 }
 
+/// Returns an array of values: a list gives one for each item, an empty one `[]`.
 fn json(profile: &Profile, sources: &SourceMap) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Old {
@@ -89,7 +99,10 @@ fn json(profile: &Profile, sources: &SourceMap) -> serde_json::Result<String> {
     }
     #[derive(Serialize)]
     struct Value {
-        section: String,
+        section: &'static str,
+        /// Which mount, by its place in the list.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mount: Option<usize>,
         key: String,
         value: String,
         origin: String,
@@ -97,144 +110,37 @@ fn json(profile: &Profile, sources: &SourceMap) -> serde_json::Result<String> {
         replaced: Vec<Old>,
     }
     let mut values = Vec::new();
-    for (section, keys) in profile.show() {
-        for (key, shown) in keys {
-            values.extend(shown.into_iter().map(|one| {
-                Value {
-                    section: section.clone(),
-                    key: [Some(key.to_owned()), one.key]
-                        .into_iter()
-                        .flatten()
-                        .filter(|k| !k.is_empty())
-                        .collect::<Vec<_>>()
-                        .join("."),
-                    value: one.text,
-                    origin: sources.describe(one.origin),
-                    replaced: one
-                        .replaced
-                        .into_iter()
-                        .map(|(value, origin)| Old { value, origin: sources.describe(origin) })
-                        .collect(),
+    let mut mounts = 0..;
+    for section in profile.show() {
+        let (name, mount) = match section.heading {
+            Heading::Top => ("", None),
+            Heading::Section(name) => (name, None),
+            Heading::Mount { .. } => ("mount", mounts.next()),
+        };
+        for (key, shown) in section.keys {
+            let rows = match shown {
+                ShownKey::One(one) => vec![(key.to_owned(), one)],
+                ShownKey::List(items, origin) if items.is_empty() => {
+                    let none = Shown { text: "[]".to_owned(), origin, replaced: Vec::new() };
+                    vec![(key.to_owned(), none)]
                 }
+                ShownKey::List(items, _) => {
+                    items.into_iter().map(|one| (key.to_owned(), one)).collect()
+                }
+                ShownKey::Table(rows) => {
+                    rows.into_iter().map(|(inner, one)| (format!("{key}.{inner}"), one)).collect()
+                }
+            };
+            let old = |(value, origin)| Old { value, origin: sources.describe(origin) };
+            values.extend(rows.into_iter().map(|(key, one)| Value {
+                section: name,
+                mount,
+                key,
+                value: one.text,
+                origin: sources.describe(one.origin),
+                replaced: one.replaced.into_iter().map(old).collect(),
             }));
         }
     }
     serde_json::to_string_pretty(&values).map(|text| text + "\n")
-}
-
-pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
-    #[derive(Serialize)]
-    struct Row {
-        name: String,
-        place: String,
-        description: String,
-        commands: Vec<String>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        hides: Vec<String>,
-    }
-    let library = library()?;
-    let mut told = Told::default();
-    let mut rows: Vec<Row> = Vec::new();
-    for (name, place) in library.all() {
-        if let Some(winner) = rows.iter_mut().find(|row| row.name == name) {
-            winner.hides.push(place.to_string());
-            continue;
-        }
-        let loaded = library.read(&name, &place, None, &mut told.sources, &mut told.sink);
-        let profile = loaded.map(|loaded| loaded.profile.clone()).unwrap_or_default();
-        rows.push(Row {
-            name,
-            place: place.to_string(),
-            description: profile
-                .head
-                .description
-                .get()
-                .map(|text| text.value.clone())
-                .unwrap_or_default(),
-            commands: profile
-                .matches
-                .commands
-                .items()
-                .iter()
-                .map(|item| item.value.clone())
-                .collect(),
-            hides: Vec::new(),
-        });
-    }
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
-    told.tell(Severity::Warning);
-    if args.json {
-        print(&(serde_json::to_string_pretty(&rows)? + "\n"))?;
-        return Ok(0);
-    }
-    let mut out = String::new();
-    for row in &rows {
-        let _written =
-            writeln!(out, "{:<12} {}", printable(&row.name), printable(&row.description));
-        let serves = if row.commands.is_empty() {
-            String::new()
-        } else {
-            format!("; serves {}", printable(&row.commands.join(", ")))
-        };
-        let _written = writeln!(out, "{:<12} {}{serves}", "", row.place);
-        for hidden in &row.hides {
-            let _written = writeln!(out, "{:<12} instead of {hidden}", "");
-        }
-    }
-    print(&out)?;
-    Ok(0)
-}
-
-pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
-    let library = library()?;
-    let mut told = Told { json: args.json, ..Told::default() };
-    let places: Vec<PathBuf> = if args.files.is_empty() {
-        let files = library.all().into_iter().filter_map(|(name, place)| match place {
-            Place::File(path) => Some(path),
-            Place::Builtin(_) => {
-                // Built-in profiles are checked under their names.
-                library.layers(name.as_ref(), &mut told);
-                None
-            }
-        });
-        files.collect()
-    } else {
-        args.files.clone()
-    };
-    for path in &places {
-        // A word that is no file is the name of a profile, as everywhere.
-        let is_word = path.components().count() == 1 && !crate::store::exists(path);
-        let path = if is_word || path.is_absolute() {
-            path.clone()
-        } else {
-            PathBuf::from(".").join(path)
-        };
-        library.layers(path.as_os_str(), &mut told);
-    }
-    told.tell(Severity::Note);
-    Ok(if told.sink.has_errors() { FAILED } else { 0 })
-}
-
-pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<u8> {
-    let checks = host::checks();
-    let is_well = checks.iter().all(|check| check.state != State::Missing);
-    if args.json {
-        print(&(serde_json::to_string_pretty(&checks)? + "\n"))?;
-    } else {
-        let mut out = String::new();
-        for check in &checks {
-            let state = match check.state {
-                State::Works => "works",
-                State::Partly => "partly",
-                State::Missing => "missing",
-            };
-            let found = if check.found.is_empty() { "" } else { ": " };
-            let _written = writeln!(out, "{state:<8} {}{found}{}", check.name, check.found);
-            if let Some(remedy) = &check.remedy {
-                let _written = writeln!(out, "{:<8} remedy: {remedy}", "");
-            }
-        }
-        print(&out)?;
-    }
-    Ok(if is_well { 0 } else { FAILED })
 }

@@ -52,7 +52,7 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Rule {
     let last = facts.kernel().last_capability;
     let keep = set(&spec.keep, last, sink);
     let or_keep = |list: &List<String>, sink: &mut Sink| {
-        if list.is_untouched() { keep } else { set(list, last, sink) }
+        if list.given().is_none() { keep } else { set(list, last, sink) }
     };
     let rule = Rule {
         bounding: or_keep(&spec.bounding, sink),

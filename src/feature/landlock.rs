@@ -111,9 +111,8 @@ pub fn resolve(
             );
         }
     };
-    let first = |list: &List<u32>| list.items().first().map(|item| item.origin);
-    needs("tcp-bind", first(&spec.tcp_bind), TCP_ABI);
-    needs("tcp-connect", first(&spec.tcp_connect), TCP_ABI);
+    needs("tcp-bind", spec.tcp_bind.given(), TCP_ABI);
+    needs("tcp-connect", spec.tcp_connect.given(), TCP_ABI);
     needs("scope", spec.scope.items().first().map(|item| item.origin), SCOPE_ABI);
     if abi == 0 {
         return None;
@@ -122,7 +121,7 @@ pub fn resolve(
     for (list, right) in
         [(&spec.tcp_bind, rights::BIND_TCP), (&spec.tcp_connect, rights::CONNECT_TCP)]
     {
-        if list.is_untouched() {
+        if list.given().is_none() {
             continue;
         }
         net |= right;
@@ -141,7 +140,7 @@ pub fn resolve(
 }
 
 fn scopes(spec: &Spec, abi: u32) -> u64 {
-    if spec.scope.is_untouched() {
+    if spec.scope.given().is_none() {
         return rights::all_scopes(abi);
     }
     let bit = |scope: &Scope| match scope {

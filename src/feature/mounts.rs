@@ -7,7 +7,7 @@ use crate::facts::Facts;
 use crate::feature::trust::{self, Link};
 use crate::path::{NoPath, Pattern};
 use crate::plan::{MountOption, SourceIdentity};
-use crate::schema::{Field, Key, Leaf, Reader, Section, Shown, Value, choice_leaf, section};
+use crate::schema::{Key, Leaf, Reader, Section, ShownKey, Value, choice_leaf, section};
 use crate::value::{ByteSize, List, Mode, Slot, Sourced, Table};
 
 /// What is mounted or made.
@@ -121,22 +121,12 @@ impl Mounts {
         self.table.merge(upper.table);
     }
 
-    /// Returns each mount's keys with their values, the mount's destination in front.
-    pub fn show(&self) -> Vec<(String, Vec<Shown>)> {
-        let line = |(to, slot): (&str, &Slot<Spec>)| {
-            let top = slot.get()?;
-            let mut out = Vec::new();
-            for (key, shown) in top.value.show() {
-                for mut one in shown {
-                    one.key = Some(key.to_owned());
-                    one.replaced =
-                        slot.replaced().iter().map(|old| (to.to_owned(), old.origin)).collect();
-                    out.push(one);
-                }
-            }
-            Some((to.to_owned(), out))
-        };
-        self.table.slots().filter_map(line).collect()
+    /// Returns the keys of each mount, and where mounts stand that it takes the place of.
+    pub fn show(&self) -> impl Iterator<Item = (Vec<(&'static str, ShownKey)>, Vec<Origin>)> {
+        self.table.slots().filter_map(|(_, slot)| {
+            let replaced = slot.replaced().iter().map(|old| old.origin).collect();
+            Some((slot.get()?.value.show(), replaced))
+        })
     }
 }
 
@@ -227,13 +217,13 @@ fn one(
     }
     for (key, shown) in &written {
         let known = ["kind", "to"].contains(key) || needed.contains(key) || allowed.contains(key);
-        if let (false, Some(first)) = (known, shown.first()) {
+        if !known {
             sink.push(
                 Diagnostic::error(
                     Code::Conflict,
                     format!("`{key}` has no meaning for a {}", kind.value.name()),
                 )
-                .at(first.origin)
+                .at(shown.origin())
                 .help(format!("remove `{key}`")),
             );
         }
@@ -313,21 +303,4 @@ fn options(list: &List<OptionName>, ro_by_default: bool, sink: &mut Sink) -> Vec
     set.extend(said(OptionName::Nodiratime).map(|_| MountOption::Nodiratime));
     set.extend(said(OptionName::Nosymfollow).map(|_| MountOption::Nosymfollow));
     set
-}
-
-/// Lets `--set mount=[…]` and the manual treat mounts as one key.
-impl Field for Mounts {
-    const EXPECTS: &'static str = "an array of tables";
-
-    fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
-        Self::read(self, value, reader);
-    }
-
-    fn merge(&mut self, upper: Self) {
-        Self::merge(self, upper);
-    }
-
-    fn show(&self) -> Vec<Shown> {
-        Self::show(self).into_iter().flat_map(|(_, shown)| shown).collect()
-    }
 }

@@ -128,7 +128,7 @@ pub fn resolve(
         (Kind::System | Kind::Empty, None) => None,
     };
     let wanted = |what| {
-        if spec.auto_mount.is_untouched() {
+        if spec.auto_mount.given().is_none() {
             return (kind.value != Kind::Empty).then_some(kind.origin);
         }
         spec.auto_mount.items().iter().find(|item| *item.value == what).map(|item| item.origin)

@@ -106,13 +106,8 @@ impl Leaf for RuleSpec {
     }
 
     fn text(&self) -> String {
-        let key = |(key, shown): (&'static str, Vec<crate::schema::Shown>)| {
-            let items: Vec<String> = shown.into_iter().map(|one| one.text).collect();
-            let is_list = key != "action";
-            let text = items.join(", ");
-            if is_list { format!("{key} = [{text}]") } else { format!("{key} = {text}") }
-        };
-        format!("{{ {} }}", self.show().into_iter().map(key).collect::<Vec<_>>().join(", "))
+        let keys = self.show().into_iter().map(|(key, shown)| format!("{key} = {}", shown.text()));
+        format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -215,7 +210,8 @@ pub fn resolve(
     };
     let lists =
         [(&spec.allow, Verdict::Allow), (&spec.log, Verdict::Log), (&spec.deny, Verdict::EPERM)];
-    let untouched = lists.iter().all(|(list, _)| list.is_untouched()) && spec.rule.is_untouched();
+    let untouched =
+        lists.iter().all(|(list, _)| list.given().is_none()) && spec.rule.given().is_none();
     if set.value == Set::None && untouched {
         return None;
     }

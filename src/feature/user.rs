@@ -220,7 +220,7 @@ impl Lookup<'_> {
         let listed: Vec<u32> = listed.into_iter().collect::<Option<_>>()?;
         let is_own = self.spec.name.get().is_none();
         let gid = group.unwrap_or(if is_own { caller.gid } else { entry.gid });
-        let mut groups = match (group, self.spec.groups.is_untouched()) {
+        let mut groups = match (group, self.spec.groups.given().is_none()) {
             (None, true) => self.users.groups_of(&entry.name),
             _ => listed,
         };
@@ -405,7 +405,7 @@ fn mapped(rule: &Rule, groups: &[u32], spec: &Spec, caller: &Caller, sink: &mut 
         .collect();
     // With a map of the caller's own id alone, groups stay as they are: nothing inside can change
     // them, and only groups that were asked for by name are owed.
-    let explicit = !spec.groups.is_untouched();
+    let explicit = spec.groups.given().is_some();
     if !unmapped.is_empty() && (maps.writer == MapWriter::Outside || explicit) {
         let list: Vec<String> = unmapped.iter().map(u32::to_string).collect();
         let at = spec.groups.items().first().map_or(group_origin, |group| group.origin);

@@ -10,12 +10,12 @@ pub use extends::{Loaded, Loader, flatten};
 pub use layer::{Layer, LayerKind, Stack};
 pub use search::{Place, candidates, is_path};
 
-use crate::diag::{Code, Diagnostic, Sink, SourceId};
+use crate::diag::{Code, Diagnostic, Origin, Sink, SourceId};
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
     root, seccomp, user,
 };
-use crate::schema::{self, Field, Key, Reader, Section, Shown, section};
+use crate::schema::{self, Key, Reader, Section, ShownKey, section};
 use crate::value::{List, Slot};
 
 /// Version of the format that this sbx reads.
@@ -85,18 +85,47 @@ macro_rules! profile {
                 $(Section::merge(&mut self.$field, upper.$field);)+
             }
 
-            /// Returns the sections that some layer wrote, with keys and values in force.
-            pub fn show(&self) -> Vec<(String, Vec<(&'static str, Vec<Shown>)>)> {
-                let mut out = vec![(String::new(), Section::show(&self.head))];
-                $(out.push(($name.to_owned(), Section::show(&self.$field)));)+
-                out.retain(|(_, keys)| !keys.is_empty());
-                for (to, shown) in self.mount.show() {
-                    out.push((format!("mount {to}"), vec![("", shown)]));
-                }
+            /// Returns what some layer wrote and is in force.
+            pub fn show(&self) -> Vec<ShownSection> {
+                let mut out = vec![ShownSection::new(Heading::Top, Section::show(&self.head))];
+                $(out.push(ShownSection::new(Heading::Section($name), Section::show(&self.$field)));)+
+                out.retain(|section| !section.keys.is_empty());
+                out.extend(self.mount.show().map(|(keys, replaced)| {
+                    ShownSection::new(Heading::Mount { replaced }, keys)
+                }));
                 out
             }
         }
     };
+}
+
+/// What keys stand under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heading {
+    /// Nothing: the top of the file.
+    Top,
+    /// A section.
+    Section(&'static str),
+    /// One of the mounts.
+    Mount {
+        /// Where mounts stand that it takes the place of.
+        replaced: Vec<Origin>,
+    },
+}
+
+/// A part of a profile, as `sbx show` prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSection {
+    /// What the keys stand under.
+    pub heading: Heading,
+    /// The keys that some layer wrote, with what is in force.
+    pub keys: Vec<(&'static str, ShownKey)>,
+}
+
+impl ShownSection {
+    fn new(heading: Heading, keys: Vec<(&'static str, ShownKey)>) -> Self {
+        Self { heading, keys }
+    }
 }
 
 profile! {
@@ -133,7 +162,7 @@ impl Profile {
         reader.field("description", &mut self.head.description);
         reader.field("extends", &mut self.head.extends);
         if let Some(value) = reader.take("mount") {
-            Field::read(&mut self.mount, value, reader);
+            self.mount.read(value, reader);
         }
         self.sections(reader);
         reader.finish("", Head::KEYS, Head::RESERVED, Self::SECTIONS);
@@ -147,12 +176,6 @@ impl Profile {
                 .help(format!("write `sbx = {FORMAT}`, or use a newer sbx")),
             );
         }
-    }
-
-    /// Says whether a key is a list, by its section and name.
-    pub fn is_list(&self, section: &str, key: &str) -> bool {
-        let found = Self::SECTIONS.iter().find(|(name, _)| *name == section);
-        found.is_some_and(|(_, keys)| keys.iter().any(|one| one.name == key && one.is_list))
     }
 
     /// Says whether the profile serves a command, by the last part of its path.

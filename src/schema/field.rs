@@ -5,11 +5,9 @@ use crate::schema::leaf::{Leaf, toml_key};
 use crate::schema::reader::{Reader, Value};
 use crate::value::{Edit, List, Slot, Sourced, Table};
 
-/// A value in force, as `sbx show` prints it.
+/// A value in force, and where it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// The key inside a table; nothing for the other kinds.
-    pub key: Option<String>,
     /// The value as TOML.
     pub text: String,
     /// Where it was asked for.
@@ -18,28 +16,62 @@ pub struct Shown {
     pub replaced: Vec<(String, Origin)>,
 }
 
+/// What a key holds, as `sbx show` prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShownKey {
+    /// One value.
+    One(Shown),
+    /// The items of a list, and where it was last written.
+    List(Vec<Shown>, Origin),
+    /// Keys of a table, as TOML, with their values.
+    Table(Vec<(String, Shown)>),
+}
+
+impl ShownKey {
+    /// Returns the whole as one TOML value.
+    pub fn text(&self) -> String {
+        match self {
+            Self::One(one) => one.text.clone(),
+            Self::List(items, _) => {
+                let items: Vec<&str> = items.iter().map(|one| one.text.as_str()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Table(rows) => {
+                let row = |(key, one): &(String, Shown)| format!("{key} = {}", one.text);
+                format!("{{ {} }}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    /// Returns where it was asked for.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::One(one) => one.origin,
+            Self::List(_, origin) => *origin,
+            Self::Table(rows) => rows.first().map_or(Origin::DEFAULT, |(_, one)| one.origin),
+        }
+    }
+}
+
 /// A field of a section.
 pub trait Field: Default {
     /// What its key takes, in words.
     const EXPECTS: &'static str;
-    /// Whether its key takes a list.
-    const IS_LIST: bool = false;
     /// Reads the value that stands at the key.
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>);
     /// Puts the upper layer's field on top.
     fn merge(&mut self, upper: Self);
-    /// Returns the values in force; nothing if no layer wrote one.
-    fn show(&self) -> Vec<Shown>;
+    /// Returns what is in force; nothing if no layer wrote it.
+    fn show(&self) -> Option<ShownKey>;
     /// Returns removals that met nothing to remove, as text.
     fn unmatched(&self) -> Vec<(String, Origin)> {
         Vec::new()
     }
 }
 
-fn shown<T: Leaf>(key: Option<&str>, slot: &Slot<T>) -> Option<Shown> {
+fn shown<T: Leaf>(slot: &Slot<T>) -> Option<Shown> {
     let top = slot.get()?;
     Some(Shown {
-        key: key.map(toml_key),
         text: top.value.text(),
         origin: top.origin,
         replaced: slot.replaced().iter().map(|old| (old.value.text(), old.origin)).collect(),
@@ -59,14 +91,13 @@ impl<T: Leaf> Field for Slot<T> {
         Self::merge(self, upper);
     }
 
-    fn show(&self) -> Vec<Shown> {
-        shown(None, self).into_iter().collect()
+    fn show(&self) -> Option<ShownKey> {
+        shown(self).map(ShownKey::One)
     }
 }
 
 impl<T: Leaf> Field for List<T> {
     const EXPECTS: &'static str = T::EXPECTS_LIST;
-    const IS_LIST: bool = true;
 
     fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
         let items = |value: &Value<'_>, reader: &mut Reader<'_, '_>| -> Vec<Sourced<T>> {
@@ -78,7 +109,11 @@ impl<T: Leaf> Field for List<T> {
             array.iter().filter_map(&mut read).collect()
         };
         let Some(table) = value.get_ref().as_table() else {
-            for item in items(value, reader) {
+            let items = items(value, reader);
+            if items.is_empty() {
+                self.edit(Edit::Given(reader.origin(value)));
+            }
+            for item in items {
                 self.edit(Edit::Add(item));
             }
             return;
@@ -113,16 +148,13 @@ impl<T: Leaf> Field for List<T> {
         folded.unmatched.into_iter().map(|gone| (gone.value.text(), gone.origin)).collect()
     }
 
-    fn show(&self) -> Vec<Shown> {
-        let items = self.items().into_iter();
-        items
-            .map(|item| Shown {
-                key: None,
-                text: item.value.text(),
-                origin: item.origin,
-                replaced: Vec::new(),
-            })
-            .collect()
+    fn show(&self) -> Option<ShownKey> {
+        let shown = |item: Sourced<&T>| Shown {
+            text: item.value.text(),
+            origin: item.origin,
+            replaced: Vec::new(),
+        };
+        Some(ShownKey::List(self.items().into_iter().map(shown).collect(), self.given()?))
     }
 }
 
@@ -145,7 +177,9 @@ impl<T: Leaf> Field for Table<T> {
         Self::merge(self, upper);
     }
 
-    fn show(&self) -> Vec<Shown> {
-        self.slots().filter_map(|(key, slot)| shown(Some(key), slot)).collect()
+    fn show(&self) -> Option<ShownKey> {
+        let row = |(key, slot)| Some((toml_key(key), shown(slot)?));
+        let rows: Vec<_> = self.slots().filter_map(row).collect();
+        (!rows.is_empty()).then_some(ShownKey::Table(rows))
     }
 }

@@ -10,7 +10,7 @@ mod reader;
 
 use crate::diag::{Code, Diagnostic, Sink, nearest};
 
-pub use field::{Field, Shown};
+pub use field::{Field, Shown, ShownKey};
 pub use leaf::{Leaf, choice, toml_string, unknown_choice};
 pub use reader::{Reader, Value, has_time, parse};
 
@@ -25,8 +25,6 @@ pub struct Key {
     pub expects: &'static str,
     /// What it says, one sentence.
     pub doc: &'static str,
-    /// Whether it is a list.
-    pub is_list: bool,
 }
 
 /// A key or value that later versions will have.
@@ -49,16 +47,16 @@ pub trait Section: Default {
     /// Tells removals from lists that met nothing to remove.
     fn warn(&self, sink: &mut Sink);
     /// Returns the keys that some layer wrote, with their values in force.
-    fn show(&self) -> Vec<(&'static str, Vec<Shown>)>;
+    fn show(&self) -> Vec<(&'static str, ShownKey)>;
 }
 
 /// Tells removals from one list that met nothing to remove, with the nearest that is there.
 pub(crate) fn warn_unmatched<F: Field>(key: &str, field: &F, sink: &mut Sink) {
     for (gone, origin) in field.unmatched() {
-        let there: Vec<String> = field.show().into_iter().map(|one| one.text).collect();
+        let Some(ShownKey::List(there, _)) = field.show() else { continue };
         let text = format!("{gone} is not in `{key}`: nothing is removed");
         let warning = Diagnostic::warning(Code::NoEffect, text).at(origin);
-        sink.push(match nearest(&gone, there.iter().map(String::as_str)) {
+        sink.push(match nearest(&gone, there.iter().map(|one| one.text.as_str())) {
             Some(name) => warning.help(format!("write `{name}`")),
             None => warning,
         });
@@ -83,7 +81,6 @@ macro_rules! section {
                 name: $key,
                 expects: <$kind as $crate::schema::Field>::EXPECTS,
                 doc: concat!($($doc),+),
-                is_list: <$kind as $crate::schema::Field>::IS_LIST,
             },)*];
             const RESERVED: $crate::schema::Reserved = $crate::schema::Reserved(&[$($reserved),*]);
 
@@ -100,9 +97,9 @@ macro_rules! section {
                 $($crate::schema::warn_unmatched($key, &self.$field, sink);)*
             }
 
-            fn show(&self) -> Vec<(&'static str, Vec<$crate::schema::Shown>)> {
+            fn show(&self) -> Vec<(&'static str, $crate::schema::ShownKey)> {
                 let all = [$(($key, $crate::schema::Field::show(&self.$field)),)*];
-                all.into_iter().filter(|(_, shown)| !shown.is_empty()).collect()
+                all.into_iter().filter_map(|(key, shown)| Some((key, shown?))).collect()
             }
         }
     };

@@ -5,9 +5,10 @@ use crate::made;
 use proptest::prelude::*;
 use sbx::diag::{Origin, Sink, SourceId, SourceKind, SourceMap};
 use sbx::profile::{BUILTIN, Profile};
+use sbx::schema::ShownKey;
 
 /// Lines of a profile, each of which is legal by itself: a section and what stands in it.
-const LINES: [(&str, &str); 20] = [
+const LINES: [(&str, &str); 21] = [
     ("files", "read = [\"/usr\", \"/srv\"]"),
     ("files", "read = { remove = [\"/srv\"] }"),
     ("files", "read = { replace = [\"/opt\"] }"),
@@ -26,6 +27,7 @@ const LINES: [(&str, &str); 20] = [
     ("limits", "nofile = \"1:2\""),
     ("seccomp", "deny = [\"chroot\"]"),
     ("seccomp", "deny = { replace = [] }"),
+    ("landlock", "tcp-connect = []"),
     ("command", "argv = [\"true\"]"),
     ("capabilities", "keep = [\"kill\"]"),
 ];
@@ -57,7 +59,12 @@ fn merged(lower: &Profile, upper: &Profile) -> Profile {
 }
 
 fn origins(profile: &Profile) -> Vec<Origin> {
-    let shown = profile.show().into_iter().flat_map(|(_, keys)| keys).flat_map(|(_, shown)| shown);
+    let keys = profile.show().into_iter().flat_map(|section| section.keys);
+    let shown = keys.flat_map(|(_, key)| match key {
+        ShownKey::One(one) => vec![one],
+        ShownKey::List(items, _) => items,
+        ShownKey::Table(rows) => rows.into_iter().map(|(_, one)| one).collect(),
+    });
     shown
         .flat_map(|one| {
             let replaced: Vec<Origin> = one.replaced.iter().map(|(_, origin)| *origin).collect();

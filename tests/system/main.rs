@@ -22,3 +22,4 @@ mod process;
 mod refusals;
 mod sandbox;
 mod start;
+mod tool;

@@ -1,0 +1,70 @@
+//! The verbs that start nothing: show, profiles, check, doctor.
+
+use crate::common::{Caller, Sbx, Work, as_both};
+
+/// A profile that has every shape of value, in two layers.
+const LOWER: &str = r#"sbx = 1
+[files]
+read = ["/usr/share", "/srv"]
+[env]
+pass = ["LANG", "TERM"]
+set = { A = "1", "a b" = "2" }
+[landlock]
+tcp-connect = [80]
+[[mount]]
+kind = "tmpfs"
+to = "/scratch"
+options = ["noexec", "noatime"]
+[[seccomp.rule]]
+calls = ["personality"]
+args = ["0 == 8"]
+action = "EPERM"
+"#;
+const UPPER: &str = r#"sbx = 1
+extends = ["lower"]
+[files]
+read = { remove = ["/srv"] }
+[env]
+pass = { remove = ["LANG"] }
+[landlock]
+tcp-connect = { replace = [] }
+[[mount]]
+kind = "tmpfs"
+to = "/scratch"
+size = "1M"
+options = ["noexec", "noatime"]
+"#;
+
+/// The words of each step of a plan, without who asked for it.
+fn words(plan: &str) -> Vec<String> {
+    let plan: serde_json::Value = serde_json::from_str(plan).expect("a plan is JSON");
+    let steps = plan["steps"].as_array().expect("steps").iter();
+    steps.map(|step| step["words"].as_str().expect("words").to_owned()).collect()
+}
+
+as_both! {
+    fn what_show_prints_is_a_profile_that_says_the_same(caller) {
+        // A profile that lies in the project would be kept from the command.
+        let (work, project) = (Work::new(caller), Work::new(caller));
+        for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+            work.directory(directory);
+        }
+        // Started by root, only what lies in root's own places is searched.
+        work.profile(caller, "config/sbx/profiles/lower.toml", LOWER);
+        work.profile(caller, "config/sbx/profiles/upper.toml", UPPER);
+        let with = |sbx: Sbx| sbx.env("XDG_CONFIG_HOME", work.at("config")).cwd(project.path());
+        let names = sbx::profile::BUILTIN.iter().map(|(name, _)| *name);
+        let own = (caller == Caller::Ordinary).then_some("upper");
+        for name in names.chain(own) {
+            let shown = with(Sbx::bare(caller, "show").args([name])).ended().fine().stdout;
+            let saved = work.profile(caller, "saved.toml", &shown);
+            let check = with(Sbx::bare(caller, "check").args([&saved])).ended();
+            assert_eq!((check.status, &*check.stderr), (0, ""), "{name}:\n{shown}");
+            let plan = |profile: &str| {
+                let plan = with(Sbx::verb(caller, "plan").args(["--json", "-p", profile]));
+                words(&plan.command(["true"]).ended().fine().stdout)
+            };
+            assert_eq!(plan(name), plan(saved.to_str().expect("UTF-8")), "{name}:\n{shown}");
+        }
+    }
+}
