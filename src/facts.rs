@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capability;
+
 /// The process that started sbx.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
@@ -17,6 +19,9 @@ pub struct Caller {
     pub uid: u32,
     /// Real and effective group id.
     pub gid: u32,
+    /// Supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
     /// Effective capabilities, one bit each, as in `CapEff` of proc(5).
     pub capabilities: u64,
     /// Working directory; empty where it was removed or cannot be read.
@@ -25,6 +30,13 @@ pub struct Caller {
     pub umask: u32,
     /// Which of the descriptors 0, 1 and 2 is a terminal.
     pub terminals: [bool; 3],
+}
+
+impl Caller {
+    /// Says whether it may become other users and groups and map their ids.
+    pub fn may_set_ids(&self) -> bool {
+        self.capabilities & capability::SETUID != 0 && self.capabilities & capability::SETGID != 0
+    }
 }
 
 /// What kind of file a path is.

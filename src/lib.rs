@@ -16,7 +16,8 @@
 //! | modules | what |
 //! | --- | --- |
 //! | [`diag`] | what is told to the user, and where it was asked for |
-//! | [`value`], [`facts`], [`capability`], [`rights`], [`filter`] | plain data; system-call filters |
+//! | [`value`], [`capability`], [`rights`], [`filter`] | plain data; system-call filters |
+//! | [`facts`] | what is known about the host and the caller |
 //! | [`schema`], [`plan`] | keys and their TOML; the steps that will be carried out |
 //! | [`path`] | paths as profiles write them |
 //! | [`tree`] | the files inside |

@@ -32,13 +32,23 @@ impl NoPath {
         Self { code: Code::BadPath, why: why.into(), help }
     }
 
-    /// Returns the reason of a variable that has no value.
+    /// Returns the reason of a path that cannot be found here.
+    pub fn missing(why: impl Into<String>, help: &'static str) -> Self {
+        Self { code: Code::MissingPath, why: why.into(), help }
+    }
+
+    /// Returns the reason of a variable that has no value here.
+    pub fn unset(why: impl Into<String>, help: &'static str) -> Self {
+        Self { code: Code::UnsetVariable, why: why.into(), help }
+    }
+
+    /// Returns the reason of a variable that profiles do not have.
     pub fn unknown(why: impl Into<String>, help: &'static str) -> Self {
         Self { code: Code::UnknownVariable, why: why.into(), help }
     }
 
     /// Returns what is to be told about it.
-    pub fn of(self, written: impl std::fmt::Display, origin: Origin) -> Diagnostic {
+    pub fn told(self, written: impl std::fmt::Display, origin: Origin) -> Diagnostic {
         let text = format!("`{written}`: {}", self.why);
         Diagnostic::error(self.code, text).at(origin).help(self.help)
     }
@@ -286,7 +296,7 @@ fn descend(
     out: &mut Vec<PathBuf>,
 ) -> Result<(), NoPath> {
     *budget = budget.checked_sub(1).ok_or_else(|| {
-        NoPath::bad(
+        NoPath::missing(
             format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"),
             "name directories nearer to what is meant",
         )
@@ -395,7 +405,7 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
 
 /// Returns the reason of a path that leads in a circle, or might.
 pub(crate) fn too_many_links() -> NoPath {
-    NoPath::bad(
+    NoPath::missing(
         format!("it goes through more than {MAX_LINKS} links"),
         "name the place that the links are to lead to",
     )
@@ -447,6 +457,7 @@ mod tests {
             caller: Caller {
                 uid: 1,
                 gid: 1,
+                groups: Vec::new(),
                 capabilities: 0,
                 cwd: "/".into(),
                 umask: 0o22,

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use super::args::Overrides;
-use crate::diag::{Code, Diagnostic, Origin, Sink, SourceKind, SourceMap, nearest, printable_os};
+use crate::diag::{Code, Diagnostic, Origin, Sink, SourceKind, SourceMap, printable_os};
 use crate::feature::command::Argv;
 use crate::feature::limits::Limit;
 use crate::feature::mounts::{self, OptionName};
@@ -63,6 +63,18 @@ impl Flags<'_> {
         self.sink.push(Diagnostic::error(Code::BadValue, message).at(origin).help(help));
     }
 
+    /// Returns the path of a flag. An empty one is what a script makes of a variable that is not
+    /// set, not the working directory.
+    fn path(&mut self, flag: &str, text: &OsStr, origin: Origin) -> Option<Pattern> {
+        let path = Pattern::argument(text);
+        if path.text.is_empty() {
+            let help = "write a path, `.` for the working directory";
+            self.bad(origin, format!("--{flag} names no path"), help);
+            return None;
+        }
+        Some(path)
+    }
+
     fn files(&mut self, flags: &Overrides) {
         type Pick = fn(&mut files::Spec) -> &mut List<Pattern>;
         let lists: [(&str, &[OsString], Pick); 5] = [
@@ -75,7 +87,9 @@ impl Flags<'_> {
         for (name, paths, list) in lists {
             for path in paths {
                 let origin = self.written(name, path);
-                list(&mut self.profile.files).push(Pattern::argument(path), origin);
+                if let Some(path) = self.path(name, path, origin) {
+                    list(&mut self.profile.files).push(path, origin);
+                }
             }
         }
         if let Some(text) = &flags.home {
@@ -92,7 +106,9 @@ impl Flags<'_> {
         }
         if let Some(path) = &flags.rootfs {
             let origin = self.written("rootfs", path);
-            self.profile.root.path.set(Pattern::argument(path), origin);
+            if let Some(path) = self.path("rootfs", path, origin) {
+                self.profile.root.path.set(path, origin);
+            }
         }
         if let Some(text) = &flags.dev {
             let origin = self.written("dev", text);
@@ -102,7 +118,9 @@ impl Flags<'_> {
         }
         if let Some(path) = &flags.cwd {
             let origin = self.written("cwd", path);
-            self.profile.process.cwd.set(Pattern::argument(path), origin);
+            if let Some(path) = self.path("cwd", path, origin) {
+                self.profile.process.cwd.set(path, origin);
+            }
         }
     }
 
@@ -155,19 +173,21 @@ impl Flags<'_> {
         let parts = split(text);
         let mut spec = mounts::Spec::default();
         spec.kind.set(mounts::Kind::Tmpfs, origin);
+        let Some(to) = self.path("tmpfs", parts.first().map_or(OsStr::new(""), |to| to), origin)
+        else {
+            return;
+        };
+        spec.to.set(to, origin);
         match parts.as_slice() {
-            [to] => spec.to.set(Pattern::argument(to), origin),
-            [to, size] => {
-                spec.to.set(Pattern::argument(to), origin);
-                match size.to_str().and_then(ByteSize::parse) {
-                    Some(size) => spec.size.set(size, origin),
-                    None => self.bad(
-                        origin,
-                        format!("`{}` is not a size", printable_os(size)),
-                        "write a size such as 64M",
-                    ),
-                }
-            }
+            [_] => {}
+            [_, size] => match size.to_str().and_then(ByteSize::parse) {
+                Some(size) => spec.size.set(size, origin),
+                None => self.bad(
+                    origin,
+                    format!("`{}` is not a size", printable_os(size)),
+                    "write a size such as 64M",
+                ),
+            },
             _ => self.bad(origin, "a tmpfs has a path and a size", "write --tmpfs PATH[:SIZE]"),
         }
         self.mount(spec, origin);
@@ -191,8 +211,13 @@ impl Flags<'_> {
                 return;
             }
         };
-        spec.from.set(Pattern::argument(from), origin);
-        spec.to.set(Pattern::argument(to), origin);
+        let (Some(from), Some(to)) =
+            (self.path("bind", from, origin), self.path("bind", to, origin))
+        else {
+            return;
+        };
+        spec.from.set(from, origin);
+        spec.to.set(to, origin);
         match option.map(|option| option.to_str()) {
             None | Some(Some("ro")) => spec.options.push(OptionName::Ro, origin),
             Some(Some("rw")) => spec.options.push(OptionName::Rw, origin),
@@ -213,6 +238,9 @@ impl Flags<'_> {
 
     fn user(&mut self, text: &str) {
         let origin = self.written("user", text);
+        if text.is_empty() {
+            self.bad(origin, "--user names no user", "write --user NAME[:GROUP[:GROUPS]]");
+        }
         let mut parts = text.splitn(3, ':');
         let user = &mut self.profile.user;
         if let Some(name) = parts.next().filter(|name| !name.is_empty()) {
@@ -240,14 +268,14 @@ impl Flags<'_> {
             Some(slot) => slot.set(Limit::new(value), origin),
             None => {
                 let known = <crate::feature::limits::Spec as crate::schema::Section>::KEYS;
-                let near = nearest(name, known.iter().map(|key| key.name));
-                let help = near.map_or("see [limits] in sbx-profile(5)".to_owned(), |name| {
-                    format!("write `{name}`")
-                });
                 self.sink.push(
                     Diagnostic::error(Code::UnknownKey, format!("unknown limit `{name}`"))
                         .at(origin)
-                        .help(help),
+                        .suggest(
+                            &name.to_ascii_lowercase(),
+                            known.iter().map(|key| key.name),
+                            "write a limit of [limits] in sbx-profile(5): each is for one process",
+                        ),
                 );
             }
         }
@@ -259,6 +287,10 @@ impl Flags<'_> {
         let (name, value) = bytes.split_at(at.unwrap_or(bytes.len()));
         // The value may be a secret: it is not repeated in messages.
         let origin = self.origin(format!("--env {}", String::from_utf8_lossy(name)));
+        if name.is_empty() {
+            self.bad(origin, "--env names no variable", "write --env NAME, or --env NAME=VALUE");
+            return;
+        }
         match (std::str::from_utf8(name), value.get(1..).map(std::str::from_utf8)) {
             (Ok(name), None) => self.profile.env.pass.push(name.to_owned(), origin),
             (Ok(name), Some(Ok(value))) => self.profile.env.set.set(name, value.to_owned(), origin),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Told;
 use crate::diag::{Code, Diagnostic, Origin, Refusal, Sink, SourceKind, SourceMap, printable_os};
 use crate::facts::Facts as _;
-use crate::host::{CallerError, Live};
+use crate::host::Live;
 use crate::profile::{BUILTIN, Layer, Loaded, Place, Profile, candidates, flatten, is_path};
 use crate::store::{self, StoreError};
 
@@ -18,14 +18,9 @@ pub(super) struct Library {
 }
 
 impl Library {
-    pub(super) fn new(directories: Vec<PathBuf>, caller: u32) -> Self {
-        Self { directories, caller }
-    }
-
     /// Returns the library of whoever runs sbx.
-    pub(super) fn of_the_caller() -> Result<Self, CallerError> {
-        let facts = Live::new()?;
-        Ok(Self::new(facts.profile_directories(), facts.caller().uid))
+    pub(super) fn of(facts: &Live) -> Self {
+        Self { directories: facts.profile_directories(), caller: facts.caller().uid }
     }
 
     /// Every definition there is, the one that wins first.

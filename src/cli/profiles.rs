@@ -1,16 +1,19 @@
 //! `sbx profiles` and `sbx check`: which profiles there are, and whether they are well.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::args::{CheckArgs, ProfilesArgs};
 use super::load::Library;
 use super::{Told, print};
-use crate::diag::{Severity, printable};
+use crate::diag::{Severity, Sink, printable};
 use crate::exec::FAILED;
-use crate::profile::Place;
+use crate::host::Live;
+use crate::policy;
+use crate::profile::{Place, Stack};
 
 pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
     #[derive(Serialize)]
@@ -22,7 +25,7 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         hides: Vec<String>,
     }
-    let library = Library::of_the_caller()?;
+    let library = Library::of(&Live::new()?);
     let mut told = Told::default();
     let mut rows: Vec<Row> = Vec::new();
     for (name, place) in library.all() {
@@ -76,31 +79,38 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
-    let library = Library::of_the_caller()?;
+    let facts = Live::new()?;
+    let library = Library::of(&facts);
     let mut told = Told { json: args.json, ..Told::default() };
-    let places: Vec<PathBuf> = if args.files.is_empty() {
-        let files = library.all().into_iter().filter_map(|(name, place)| match place {
-            Place::File(path) => Some(path),
-            Place::Builtin(_) => {
-                // Built-in profiles are checked under their names.
-                library.layers(name.as_ref(), &mut told);
-                None
-            }
-        });
-        files.collect()
-    } else {
-        args.files.clone()
-    };
-    for path in &places {
-        // A word that is no file is the name of a profile, as everywhere.
-        let is_word = path.components().count() == 1 && !crate::store::exists(path);
-        let path = if is_word || path.is_absolute() {
-            path.clone()
-        } else {
-            PathBuf::from(".").join(path)
+    let named: Vec<OsString> = if args.files.is_empty() {
+        let of = |(name, place)| match place {
+            Place::File(path) => path.into_os_string(),
+            // Built-in profiles are checked under their names.
+            Place::Builtin(_) => OsString::from(name),
         };
-        library.layers(path.as_os_str(), &mut told);
+        library.all().into_iter().map(of).collect()
+    } else {
+        args.files.iter().map(|path| as_written(path)).collect()
+    };
+    for name in named {
+        let mut stack = Stack::default();
+        for layer in library.layers(&name, &mut told) {
+            stack.push(layer);
+        }
+        let (profile, rank) = stack.merge();
+        // Whether this host has what the profile names is asked by those who run it.
+        let mut more = Sink::default();
+        policy::resolve(&profile, &rank, &[], &facts, &mut more);
+        told.sink.absorb_if(more, |one| one.code.is_of_the_text());
     }
     told.tell(Severity::Note);
     Ok(if told.sink.has_errors() { FAILED } else { 0 })
+}
+
+/// Returns a file or a name: a word that is no file is the name of a profile, as everywhere.
+fn as_written(path: &Path) -> OsString {
+    let is_word = path.components().count() == 1 && !crate::store::exists(path);
+    let path =
+        if is_word || path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+    path.into_os_string()
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use super::args::{Overrides, PlanArgs, RunArgs};
 use super::load::Library;
 use super::{Told, layer, print};
-use crate::diag::{Origin, Severity};
+use crate::diag::{Code, Diagnostic, Origin, Severity, Sink, printable_os};
 use crate::exec::{FAILED, Hooks, Manner, Outcome, explain, run as execute};
 use crate::facts::Facts as _;
 use crate::feature::trust;
 use crate::host::Live;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Action, Plan};
 use crate::policy;
 use crate::profile::{Stack, is_path};
 
@@ -53,7 +53,14 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
     let mut manner = Manner { kill_grace_ms, executed: &mut executed };
     let run = execute(&plan, &mut manner, hooks);
     Ok(match run.outcome {
-        Outcome::Exited(code) => u8::try_from(code & 0xff).unwrap_or(FAILED),
+        Outcome::Exited(code) => {
+            if let (true, Some(warning)) = (code != 0, hidden_directory(&plan, &facts)) {
+                let mut told = Told { sources: told.sources, quiet: args.quiet, ..Told::default() };
+                told.sink.push(warning);
+                told.tell(Severity::Warning);
+            }
+            u8::try_from(code & 0xff).unwrap_or(FAILED)
+        }
         Outcome::Signaled(number) => u8::try_from(128 + number).unwrap_or(FAILED),
         Outcome::Failed(failure) => {
             if args.verbose {
@@ -65,6 +72,25 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
             told.tell(Severity::Warning);
             status
         }
+    })
+}
+
+/// Returns the likely reason why a command did not find its files: nobody asked for a working
+/// directory, and the caller's cannot be seen inside.
+fn hidden_directory(plan: &Plan, facts: &Live) -> Option<Diagnostic> {
+    let cwd = &facts.caller().cwd;
+    let inside = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Chdir { path } if step.origin.is_default() => Some(path.as_path()),
+        _ => None,
+    })?;
+    (inside != cwd).then(|| {
+        let text = format!(
+            "the working directory {} cannot be seen inside: the command ran in {}",
+            printable_os(cwd),
+            printable_os(inside)
+        );
+        Diagnostic::warning(Code::HiddenDirectory, text)
+            .help("show it with `--read .`, or let the command change it with `--write .`")
     })
 }
 
@@ -86,7 +112,7 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
 /// Everything up to the plan; nothing where an error was told.
 fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result<Option<Planned>> {
     let facts = Live::new()?;
-    let library = Library::new(facts.profile_directories(), facts.caller().uid);
+    let library = Library::of(&facts);
     let mut names = flags.profiles.clone();
     let mut serving = None;
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
@@ -104,11 +130,15 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
         }
     }
     stack.push(layer::layer(flags, argv, &mut told.sources, &mut told.sink));
-    if told.sink.has_errors() {
-        return Ok(None);
-    }
     let files = told.sources.files(&facts.caller().cwd);
     let (profile, rank) = stack.merge();
+    if told.sink.has_errors() {
+        // What could not be read is as if it were not written; what was written is still judged.
+        let mut more = Sink::default();
+        policy::resolve(&profile, &rank, &files, &facts, &mut more);
+        told.sink.absorb_if(more, |one| one.code.is_of_the_text());
+        return Ok(None);
+    }
     let Some(policy) = policy::resolve(&profile, &rank, &files, &facts, &mut told.sink) else {
         return Ok(None);
     };

@@ -9,11 +9,12 @@ use super::load::Library;
 use super::{Told, print};
 use crate::diag::{Origin, Severity, SourceMap};
 use crate::exec::FAILED;
+use crate::host::Live;
 use crate::profile::{Heading, Profile, Stack};
 use crate::schema::{Shown, ShownKey};
 
 pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
-    let library = Library::of_the_caller()?;
+    let library = Library::of(&Live::new()?);
     let mut told = Told { json: args.json, ..Told::default() };
     let mut stack = Stack::default();
     for layer in library.layers(&args.profile, &mut told) {

@@ -18,6 +18,24 @@ macro_rules! codes {
     };
 }
 
+impl Code {
+    /// Says whether such a problem lies in what was written, whatever the host has.
+    pub fn is_of_the_text(self) -> bool {
+        [
+            Self::BadValue,
+            Self::Duplicate,
+            Self::Conflict,
+            Self::BadPath,
+            Self::UnknownVariable,
+            Self::UnknownNamedGroup,
+            Self::UnknownCapability,
+            Self::UnknownSystemCall,
+            Self::BadFilter,
+        ]
+        .contains(&self)
+    }
+}
+
 codes! {
     /// The text is not TOML.
     Syntax = "syntax",
@@ -41,10 +59,18 @@ codes! {
     UnreadableProfile = "unreadable-profile",
     /// A path that a rule names and that is not there.
     MissingPath = "missing-path",
-    /// A path of another type than the rule needs, or one that must not be followed.
+    /// A path that cannot be used as it is written.
     BadPath = "bad-path",
-    /// A variable in a path that is not set.
+    /// A path that leads to another kind of file than the rule needs.
+    WrongKind = "wrong-kind",
+    /// A link or file that somebody else could have put there.
+    Untrusted = "untrusted",
+    /// A rule that would let the command change the profiles of sbx.
+    OwnProfiles = "own-profiles",
+    /// A variable that profiles do not have.
     UnknownVariable = "unknown-variable",
+    /// A variable in a path that is not set here.
+    UnsetVariable = "unset-variable",
     /// A user that the passwd file does not have.
     UnknownUser = "unknown-user",
     /// A group that the group file does not have.
@@ -65,6 +91,8 @@ codes! {
     NotEnforceable = "not-enforceable",
     /// A link of the caller's own that a rule leads over.
     Followed = "followed",
+    /// The command failed in another directory than the caller's, which cannot be seen inside.
+    HiddenDirectory = "hidden-directory",
     /// A setting that weakens the sandbox in a way worth a warning.
     Weakened = "weakened",
     /// A setting that has no effect as it stands.

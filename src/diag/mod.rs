@@ -124,14 +124,21 @@ impl Refusal {
         self.0.help(text)
     }
 
-    /// Says to write the known name that is nearest to the one that was found; where none is near
-    /// enough to be meant, says something else.
+    /// Says to write the known name that is nearest to the one that was found, or one of those that
+    /// it begins; where none is near enough to be meant, says something else.
     pub fn suggest<'a>(
         self,
         found: &str,
         known: impl IntoIterator<Item = &'a str>,
         otherwise: impl Into<String>,
     ) -> Diagnostic {
+        let known: Vec<&str> = known.into_iter().collect();
+        let begun = |name: &&&str| !found.is_empty() && name.starts_with(found);
+        let begun: Vec<String> =
+            known.iter().filter(begun).map(|name| format!("`{name}`")).collect();
+        if begun.len() > 1 {
+            return self.help(format!("write one of {}", begun.join(", ")));
+        }
         match nearest(found, known) {
             Some(name) => self.help(format!("write `{name}`")),
             None => self.help(otherwise),
@@ -170,7 +177,12 @@ impl Sink {
 
     /// Takes all of `other`'s.
     pub fn absorb(&mut self, other: Self) {
-        for diagnostic in other.found {
+        self.absorb_if(other, |_| true);
+    }
+
+    /// Takes those of `other`'s that are wanted.
+    pub fn absorb_if(&mut self, other: Self, is_wanted: impl Fn(&Diagnostic) -> bool) {
+        for diagnostic in other.found.into_iter().filter(is_wanted) {
             self.push(diagnostic);
         }
     }

@@ -23,6 +23,7 @@ const EPERM: i32 = Errno::PERM.raw_os_error();
 const EROFS: i32 = Errno::ROFS.raw_os_error();
 const ELOOP: i32 = Errno::LOOP.raw_os_error();
 const EMFILE: i32 = Errno::MFILE.raw_os_error();
+const EXDEV: i32 = Errno::XDEV.raw_os_error();
 const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
 const EISDIR: i32 = Errno::ISDIR.raw_os_error();
 
@@ -109,8 +110,8 @@ fn with_help(refusal: Refusal, failure: &Failure, action: &Action) -> Diagnostic
             refusal.help("give the caller the right to reach it, or remove it from the profile")
         }
         (Action::MapIds { .. }, _, EPERM) => refusal.help("look whether a filter or a container keeps this process from mapping ids; `sbx doctor` tries it"),
-        (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES) => refusal.help("make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]"),
-        (Action::LandlockPath { .. }, _, EMFILE) => {
+        (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES | EXDEV) => refusal.help("make /proc/sys/user writable in this container or sandbox, or write `nested-users = \"allow\"` in [namespaces]"),
+        (_, _, EMFILE) => {
             refusal.help("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
         }
         (Action::CloseDescriptors { .. }, Part::OpenSource, EISDIR) => refusal.help(format!(
@@ -151,7 +152,7 @@ fn exec(
                 Code::CommandNotFound,
                 format!("cannot execute {shown}: what it is run by is not there"),
             );
-            (interpreter(refusal, &on_host(tried, plan)), 127)
+            (interpreter(refusal, tried, plan, facts), 127)
         }
         (_, ENOENT) => (
             not_found(
@@ -214,11 +215,13 @@ fn not_found(
         .map(|path| crate::path::normal(&path))
         .find(|path| path.is_absolute() && facts.file(path).is_some());
     let Some(path) = on_host else {
-        return refusal.help(if is_path {
-            "look for a slip in the path: it is not on the host either"
+        return if is_path {
+            refusal.help("look for a slip in the path: it is not on the host either")
+        } else if name.contains(char::is_whitespace) {
+            refusal.help(format!("write each word as an argument of its own: `{name}`, unquoted"))
         } else {
-            "install it on the host, or name it by its path"
-        });
+            refusal.help("install it on the host, or name it by its path")
+        };
     };
     let shown = printable_os(&path);
     let diagnostic = refusal
@@ -289,17 +292,24 @@ fn on_host(inside: &Path, plan: &Plan) -> PathBuf {
     })
 }
 
-/// Names the interpreter of a script or the loader of a program, and the rule that would show it.
-fn interpreter(refusal: Refusal, program: &Path) -> Diagnostic {
-    match needed_by(program) {
-        Some(path) => {
-            let shown = printable_os(&path);
-            refusal.with_note(format!("it needs {shown}")).help(format!(
-                "add \"{shown}\" to `read` in [files] if the host has it, else install it"
-            ))
-        }
-        None => refusal
-            .help("look at its first line, or with `readelf -l` at the interpreter it asks for"),
+/// Names the interpreter of a script or the loader of a program, and what would bring it inside.
+fn interpreter(refusal: Refusal, program: &Path, plan: &Plan, facts: &dyn Facts) -> Diagnostic {
+    let Some(path) = needed_by(&on_host(program, plan)) else {
+        return refusal
+            .help("look at its first line, or with `readelf -l` at the interpreter it asks for");
+    };
+    let shown = printable_os(&path);
+    let refusal = refusal.with_note(format!("it needs {shown}"));
+    if path.as_os_str().as_bytes().ends_with(b"\r") {
+        let program = printable_os(program);
+        return refusal.help(format!(
+            "end its lines as Unix does, without a carriage return: `sed -i 's/\\r$//' {program}`"
+        ));
+    }
+    if facts.file(&on_host(&path, plan)).is_some() {
+        refusal.help(format!("add \"{shown}\" to `read` in [files], or write `--read {shown}`"))
+    } else {
+        refusal.help(format!("install {shown}: it is not there outside either"))
     }
 }
 
@@ -309,7 +319,8 @@ fn needed_by(program: &Path) -> Option<PathBuf> {
     std::fs::File::open(program).ok()?.take(64 * 1024).read_to_end(&mut head).ok()?;
     if let Some(line) = head.strip_prefix(b"#!") {
         let line = line.split(|byte| *byte == b'\n').next()?;
-        let word = line.split(|byte| byte.is_ascii_whitespace()).find(|word| !word.is_empty())?;
+        // A carriage return is part of the name: the kernel splits at spaces and tabs alone.
+        let word = line.split(|byte| b" \t".contains(byte)).find(|word| !word.is_empty())?;
         return Some(PathBuf::from(OsStr::from_bytes(word)));
     }
     let number = |at: usize, length: usize| -> Option<usize> {

@@ -94,7 +94,7 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
             Some(_) if optional => {}
             Some(_) => sink.push(
                 Diagnostic::error(
-                    Code::UnknownCapability,
+                    Code::NotEnforceable,
                     format!("this kernel does not know capability `{name}`"),
                 )
                 .at(origin)

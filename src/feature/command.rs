@@ -18,7 +18,9 @@ impl Leaf for Argv {
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let Some(array) = value.get_ref().as_array() else {
-            reader.not_a_list(value, Self::EXPECTS);
+            let words = value.get_ref().as_str().unwrap_or("COMMAND").split_whitespace();
+            let words: Vec<String> = words.map(toml_string).collect();
+            reader.wrong_type_but(value, Self::EXPECTS, format!("write `[{}]`", words.join(", ")));
             return None;
         };
         let words: Option<Vec<OsString>> =

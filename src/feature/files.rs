@@ -155,7 +155,7 @@ impl Context<'_> {
         let text = path::expand(&pattern.text, self.variables)?;
         if pattern.is_argument && !Path::new(&text).is_absolute() {
             if !self.facts.caller().cwd.is_absolute() {
-                return Err(NoPath::bad(
+                return Err(NoPath::missing(
                     "the working directory is gone",
                     "go to a directory that is there, or write an absolute path",
                 ));
@@ -298,7 +298,7 @@ impl Finder<'_> {
                 Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {}", why.why))
                     .at(origin),
             ),
-            Err(why) => self.sink.push(why.of(pattern, origin)),
+            Err(why) => self.sink.push(why.told(pattern, origin)),
         }
     }
 
@@ -315,12 +315,39 @@ impl Finder<'_> {
         Ok((found.path, found.fact))
     }
 
+    /// Tells a path that is not there: where a link to it leads, or which directory hides it.
+    fn missing(&mut self, path: &Path, real: &Path, origin: Origin) {
+        let facts = self.context.facts;
+        let shown = printable_os(path);
+        let caller = facts.caller().uid;
+        let closed = real.ancestors().skip(1).find_map(|at| Some((at, facts.file(at)?)));
+        let closed = closed.filter(|(_, fact)| {
+            let bits = if fact.uid == caller { 0o100 } else { 0o011 };
+            caller != 0 && fact.kind == FileKind::Directory && fact.mode & bits == 0
+        });
+        let mut refusal =
+            Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there")).at(origin);
+        if let Some((at, _)) = closed {
+            let at = printable_os(at);
+            let text = format!("`{shown}` lies where you may not look");
+            let refusal = Diagnostic::error(Code::MissingPath, text).at(origin);
+            let help = format!("let yourself into {at}: chmod u+x {at}, as its owner");
+            self.sink.push(refusal.help(help).help(format!("write `?{shown}` to do without it")));
+            return;
+        }
+        if facts.file(path).is_some_and(|fact| fact.link.is_some()) {
+            refusal = refusal.with_note(format!("it is a link to {}", printable_os(real)));
+        }
+        self.sink
+            .push(refusal.help(format!("create it, or write `?{shown}` if it may be missing")));
+    }
+
     fn grant(&mut self, path: &Path, verb: Verb, origin: Origin, optional: bool) {
         let shown = printable_os(path);
         let (real, fact) = match self.follow(path, origin) {
             Ok(found) => found,
             Err(why) => {
-                self.sink.push(why.of(shown, origin));
+                self.sink.push(why.told(shown, origin));
                 return;
             }
         };
@@ -337,14 +364,7 @@ impl Finder<'_> {
         }
         if fact.is_none() && verb != Verb::Private {
             if !optional && (verb != Verb::Hide || self.is_shown(&real)) {
-                self.sink.push(
-                    Diagnostic::error(
-                        Code::MissingPath,
-                        format!("`{shown}` is not there, or lies where you may not look"),
-                    )
-                    .at(origin)
-                    .help(format!("create it, or write `?{shown}` if it may be missing")),
-                );
+                self.missing(path, &real, origin);
             }
             return;
         }
@@ -366,7 +386,7 @@ impl Finder<'_> {
         if verb == Verb::Private && !is_directory {
             self.sink.push(
                 Diagnostic::error(
-                    Code::BadPath,
+                    Code::WrongKind,
                     format!("`private` needs a directory; `{shown}` is a file"),
                 )
                 .at(origin)
@@ -429,7 +449,7 @@ impl Finder<'_> {
             if let Some((link, grant)) = leads {
                 self.sink.push(
                     Diagnostic::error(
-                        Code::Conflict,
+                        Code::OwnProfiles,
                         format!("profiles of sbx are reached over the link `{}`, which the command could replace", printable_os(&link.path)),
                     )
                     .at(grant)
@@ -445,7 +465,7 @@ impl Finder<'_> {
             if let Some((path, intent)) = below {
                 self.sink.push(
                     Diagnostic::error(
-                        Code::Conflict,
+                        Code::OwnProfiles,
                         format!(
                             "`{}` belongs to the profiles of sbx and cannot be writable inside",
                             printable_os(path)
@@ -463,7 +483,7 @@ impl Finder<'_> {
             if fact.is_none() {
                 self.sink.push(
                     Diagnostic::error(
-                        Code::Conflict,
+                        Code::OwnProfiles,
                         format!("this would let the command make profiles of sbx in {shown}"),
                     )
                     .at(grant.origin)

@@ -190,15 +190,20 @@ pub fn resolve(spec: &Spec, has_user: bool, facts: &dyn Facts, sink: &mut Sink) 
         }
         let (_, hard_now) = facts.rlimit(number);
         if hard > hard_now && !may_raise {
-            sink.push(
-                Diagnostic::error(
-                    Code::MissingPrivilege,
-                    format!("raising the hard limit of {resource} above {hard_now} needs CAP_SYS_RESOURCE"),
-                )
-                .at(origin)
-                .help(format!("write at most {hard_now}, or raise the limit in the login session"))
-                .help("as root, `user = false` in [namespaces] lets it be raised"),
+            let text = format!(
+                "raising the hard limit of {resource} above {hard_now} needs CAP_SYS_RESOURCE"
             );
+            let told = Diagnostic::error(Code::MissingPrivilege, text).at(origin).help(format!(
+                "write at most {hard_now}, or raise the limit before sbx is started"
+            ));
+            let has_right = facts.caller().capabilities & capability::SYS_RESOURCE != 0;
+            sink.push(if has_right {
+                told.help(
+                    "write `user = false` in [namespaces] to use the caller's right to raise it",
+                )
+            } else {
+                told
+            });
             continue;
         }
         rules.push(Rule { resource, number, soft, hard, origin });

@@ -89,15 +89,17 @@ impl Mounts {
     /// Reads the array of tables.
     pub fn read(&mut self, value: &Value<'_>, reader: &mut Reader<'_, '_>) {
         let mut seen: Vec<(String, Origin)> = Vec::new();
-        reader.tables(value, |reader, origin| {
+        reader.tables("mount", value, |reader, origin| {
             let mut spec = Spec::default();
             spec.read(reader);
             let Some(to) = spec.to.get() else {
-                reader.sink.push(
-                    Diagnostic::error(Code::BadValue, "a mount needs `to`")
-                        .at(origin)
-                        .help("write where it is to be, such as `to = \"/data\"`"),
-                );
+                if !reader.has("to") {
+                    reader.sink.push(
+                        Diagnostic::error(Code::BadValue, "a mount needs `to`")
+                            .at(origin)
+                            .help("write where it is to be, such as `to = \"/data\"`"),
+                    );
+                }
                 return;
             };
             let key = to.value.to_string();
@@ -168,7 +170,7 @@ pub fn resolve(
                 continue;
             }
             Err(why) => {
-                sink.push(why.of(key, to.origin));
+                sink.push(why.told(key, to.origin));
                 continue;
             }
         };
@@ -272,7 +274,7 @@ fn source(
             let help = format!("create it, or write `?{}` if it may be missing", from.value);
             sink.push(Diagnostic::error(Code::MissingPath, text).at(from.origin).help(help));
         }
-        Err(why) => sink.push(why.of(&from.value, from.origin)),
+        Err(why) => sink.push(why.told(&from.value, from.origin)),
     }
     None
 }

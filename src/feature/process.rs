@@ -122,7 +122,7 @@ pub fn resolve(
     let mut path = |pattern: &Pattern, origin: Origin| match expand(pattern) {
         Ok(path) => Some(path),
         Err(why) => {
-            sink.push(why.of(pattern, origin));
+            sink.push(why.told(pattern, origin));
             None
         }
     };
@@ -157,7 +157,7 @@ pub fn resolve(
             }
             Err(why) => sink.push(
                 Diagnostic::error(
-                    Code::BadPath,
+                    Code::WrongKind,
                     format!("`{}` cannot be a stream: {why}", printable_os(&path)),
                 )
                 .at(origin)

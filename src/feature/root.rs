@@ -98,7 +98,7 @@ pub fn resolve(
                 }
                 Err(why) => {
                     sink.push(
-                        Diagnostic::error(Code::BadPath, format!("`{}` cannot be a root: {why}", written.value))
+                        Diagnostic::error(Code::WrongKind, format!("`{}` cannot be a root: {why}", written.value))
                             .at(origin)
                             .help("name a directory other than `/` that holds a system, such as one made by debootstrap"),
                     );

@@ -94,7 +94,7 @@ impl Judge<'_> {
                 continue;
             }
             let diagnostic = Diagnostic::error(
-                Code::BadPath,
+                Code::Untrusted,
                 format!("`{}` is a link that must not be followed", printable_os(&link.path)),
             )
             .label(link.origin, "this rule leads over it")

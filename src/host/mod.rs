@@ -40,6 +40,9 @@ pub enum CallerError {
     /// The own capabilities cannot be read.
     #[error("cannot read the own capabilities: {}", sys::describe(.0.raw_os_error()))]
     Capabilities(rustix::io::Errno),
+    /// The own groups cannot be read.
+    #[error("cannot read the own groups: {}", sys::describe(.0.raw_os_error()))]
+    Groups(rustix::io::Errno),
 }
 
 impl CallerError {
@@ -49,8 +52,8 @@ impl CallerError {
             Self::Privileged => {
                 "take them from its file with `chmod u-s,g-s` and `setcap -r`, as root"
             }
-            Self::Capabilities(_) => {
-                "look whether a filter around sbx forbids capget: a container, or another sandbox"
+            Self::Capabilities(_) | Self::Groups(_) => {
+                "look whether a filter around sbx forbids capget or getgroups"
             }
         }
     }
@@ -72,6 +75,11 @@ impl Live {
         let caller = Caller {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
+            groups: rustix::process::getgroups()
+                .map_err(CallerError::Groups)?
+                .iter()
+                .map(|gid| gid.as_raw())
+                .collect(),
             capabilities: sys::caps::capget().map_err(CallerError::Capabilities)?.effective,
             cwd: std::env::current_dir().unwrap_or_default(),
             umask: umask.bits(),

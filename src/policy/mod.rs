@@ -65,29 +65,44 @@ pub fn resolve(
     let before = Names { facts, user: &caller, profile };
     let context =
         files::Context { facts, variables: &before, rank, home: &caller.home, profile_files };
-    let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink)?;
-    let user = user::resolve(&profile.user, &namespaces, &root, facts, sink)?;
-    let names = Names { facts, user: &user.entry, profile };
+    let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink);
+    // What does not depend on root and user is looked at whatever becomes of them: everything that
+    // is wrong is told at once.
+    let limits = limits::resolve(&profile.limits, namespaces.has(Namespace::User), facts, sink);
+    let landlock = landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink);
+    let seccomp = seccomp::resolve(&profile.seccomp, &namespaces, rank, facts, sink);
+    let command = command::resolve(&profile.command, sink);
+    let root = root?;
+    let user = user::resolve(&profile.user, &namespaces, &root, facts, sink);
+    // Where the user is not known, what is written is judged as if it were the caller; which paths
+    // are there is not asked, for `~` would be another home.
+    let entry = user.as_ref().map_or(&caller, |user| &user.entry);
+    let mut found = Sink::default();
+    let names = Names { facts, user: entry, profile };
     let context =
-        files::Context { facts, variables: &names, rank, home: &user.entry.home, profile_files };
+        files::Context { facts, variables: &names, rank, home: &entry.home, profile_files };
     let expand = |pattern: &Pattern| context.path(pattern);
-    let files = files::resolve(&profile.files, &root, &context, sink);
+    let files = files::resolve(&profile.files, &root, &context, &mut found);
     let mut links = root.links.clone();
-    let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, sink);
-    let process = process::resolve(&profile.process, &expand, facts, sink);
-    let judge = trust::Judge { facts, user: user.entry.uid, writable: writable(&files, &mounts) };
-    judge.judge(files.links.values().chain(&links).chain(&process.links), sink);
-    refuse_impossible(&process, &namespaces, &root, facts, sink);
-    exposed_profiles(&mounts, &root, facts, sink);
-    second_views(&files, &mounts, sink);
+    let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, &mut found);
+    let process = process::resolve(&profile.process, &expand, facts, &mut found);
+    let judge = trust::Judge { facts, user: entry.uid, writable: writable(&files, &mounts) };
+    judge.judge(files.links.values().chain(&links).chain(&process.links), &mut found);
+    refuse_impossible(&process, &namespaces, &root, facts, &mut found);
+    exposed_profiles(&mounts, &root, facts, &mut found);
+    second_views(&files, &mounts, &mut found);
+    let env = env::resolve(&profile.env, entry, facts, &mut found);
+    let is_known = user.is_some();
+    sink.absorb_if(found, |one| is_known || one.code.is_of_the_text());
+    let user = user?;
     Some(Policy {
         dev: dev::resolve(&profile.dev, &root),
-        limits: limits::resolve(&profile.limits, namespaces.has(Namespace::User), facts, sink),
-        landlock: landlock::resolve(&profile.landlock, &namespaces.nested, facts, sink),
-        seccomp: seccomp::resolve(&profile.seccomp, &namespaces, rank, facts, sink),
-        env: env::resolve(&profile.env, &user.entry, facts, sink),
-        command: command::resolve(&profile.command, sink)?,
+        env,
+        command: command?,
         landlock_spec: profile.landlock.clone(),
+        limits,
+        landlock,
+        seccomp,
         network,
         capabilities,
         namespaces,
@@ -136,7 +151,7 @@ fn exposed_profiles(
             if real.starts_with(&source) || source.starts_with(&real) {
                 sink.push(
                     Diagnostic::error(
-                        Code::Conflict,
+                        Code::OwnProfiles,
                         "a writable mount would let the command change profiles of sbx",
                     )
                     .at(origin)

@@ -69,13 +69,13 @@ impl Variables for Names<'_> {
             "PROJECT" => {
                 let project = self.project();
                 if self.user.home.starts_with(&project) {
-                    return Err(NoPath::unknown(
+                    return Err(NoPath::unset(
                         "there is no project here: the working directory is the home, or lies above it",
                         NO_PROJECT,
                     ));
                 }
                 if self.facts.file(&project).is_none_or(|fact| fact.mode & 0o002 != 0) {
-                    return Err(NoPath::unknown(
+                    return Err(NoPath::unset(
                         "there is no project here: everybody can write the working directory",
                         NO_PROJECT,
                     ));
@@ -95,7 +95,7 @@ impl Variables for Names<'_> {
             }
         };
         value.filter(|value| !value.is_empty()).ok_or_else(|| {
-            NoPath::unknown(
+            NoPath::unset(
                 format!("`${name}` is not set"),
                 "set it before starting sbx, or write `${NAME:-default}`",
             )

@@ -86,7 +86,12 @@ impl Walk<'_, '_> {
                 diagnostic = diagnostic.label(*origin, "over this `extends`");
             }
         }
-        self.sink.push(diagnostic.help("remove one of these names"));
+        let help = if self.path.len() == at + 1 {
+            "give this file another name: a profile cannot extend one that it takes the place of"
+        } else {
+            "remove one of these names"
+        };
+        self.sink.push(diagnostic.help(help));
     }
 }
 

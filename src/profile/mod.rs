@@ -68,7 +68,7 @@ macro_rules! profile {
 
             fn sections(&mut self, reader: &mut Reader<'_, '_>) {
                 $(if let Some(value) = reader.take($name) {
-                    reader.table(value, |reader| Section::read(&mut self.$field, reader));
+                    reader.section($name, value, |reader| Section::read(&mut self.$field, reader));
                 })+
             }
 
@@ -151,7 +151,10 @@ impl Profile {
         let mut profile = Self::default();
         let mut found = Sink::default();
         let table = schema::parse(text, source, &mut found);
-        profile.read_table(&mut Reader::new(table.get_ref(), source, &mut found));
+        // After a slip in the syntax, what is read is not what was meant.
+        if !found.has_errors() {
+            profile.read_table(&mut Reader::new(table.get_ref(), source, &mut found));
+        }
         found.sort();
         sink.absorb(found);
         profile

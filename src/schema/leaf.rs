@@ -98,7 +98,7 @@ pub(crate) use choice_leaf;
 impl Leaf for String {
     const EXPECTS: &'static str = "a string";
     const EXPECTS_LIST: &'static str = "a list of strings";
-    const EXPECTS_TABLE: &'static str = "a table of strings";
+    const EXPECTS_TABLE: &'static str = "a table of strings such as `{ NAME = \"value\" }`";
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let Some(text) = value.get_ref().as_str() else {

@@ -69,6 +69,11 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
+    /// Says whether there is a value at a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(found, _)| found.get_ref() == key)
+    }
+
     /// Reads a table inside this one with a reader of its own.
     pub fn table(&mut self, value: &Value<'_>, read: impl FnOnce(&mut Reader<'_, '_>)) {
         match value.get_ref().as_table() {
@@ -77,10 +82,31 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
+    /// Reads a section.
+    pub fn section(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        read: impl FnOnce(&mut Reader<'_, '_>),
+    ) {
+        match value.get_ref().as_table() {
+            Some(_) => self.table(value, read),
+            None => {
+                let help = format!("write `[{name}]`, and below it `key = value`");
+                self.wrong_type_but(value, "a table", help);
+            }
+        }
+    }
+
     /// Reads each table of an array of tables.
-    pub fn tables(&mut self, value: &Value<'_>, mut read: impl FnMut(&mut Reader<'_, '_>, Origin)) {
+    pub fn tables(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        mut read: impl FnMut(&mut Reader<'_, '_>, Origin),
+    ) {
         let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type(value, "an array of tables");
+            self.wrong_type_but(value, "an array of tables", format!("write `[[{name}]]`"));
             return;
         };
         for item in array.iter() {
@@ -164,6 +190,11 @@ impl<'a, 's> Reader<'a, 's> {
             Some(text) => format!("write `[{}]`", super::toml_string(text)),
             None => format!("write {expected}"),
         };
+        self.sink.push(self.of_wrong_type(value, expected).help(help));
+    }
+
+    /// Tells a value of the wrong type, and what to write instead.
+    pub fn wrong_type_but(&mut self, value: &Value<'_>, expected: &str, help: String) {
         self.sink.push(self.of_wrong_type(value, expected).help(help));
     }
 

@@ -340,7 +340,7 @@ impl<'f> Tree<'f> {
         let inside_root = matches!(&self.base, Base::Host(base) if host.starts_with(base));
         if let (Some(link), false) = (link, inside_root) {
             return Err(Diagnostic::error(
-                Code::BadPath,
+                Code::WrongKind,
                 format!("`{shown}` leads over the link {}", printable_os(link)),
             )
             .at(entry.origin)
@@ -377,7 +377,7 @@ impl<'f> Tree<'f> {
             {
                 let wanted = if wants_directory == Some(true) { "a directory" } else { "a file" };
                 Err(Diagnostic::error(
-                    Code::BadPath,
+                    Code::WrongKind,
                     format!(
                         "`{shown}` needs {wanted} to be mounted on; {place} is a {}",
                         kind.name()

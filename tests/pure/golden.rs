@@ -129,6 +129,7 @@ fn every_diagnostic_code_that_planning_can_give_has_a_case() {
     let elsewhere = [
         "caller",
         "output",
+        "hidden-directory",
         "setup-failed",
         "command-not-found",
         "command-not-executable",

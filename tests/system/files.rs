@@ -154,7 +154,7 @@ as_both! {
         let account = caller.account();
         let secret = account.secret();
         let secret = secret.to_str().expect("UTF-8");
-        let new = account.home.join(format!(".sbx-test-new-{caller:?}"));
+        let new = account.home.join(format!(".sbx-test-{}-{caller:?}", std::process::id()));
         let new = new.to_str().expect("UTF-8");
         let run = |home: &str| {
             let report = open(caller, &[(secret, "r"), (new, "c")]).args(["--home", home]).report();

@@ -67,7 +67,42 @@ as_both! {
         let path = work.program("script", "#!/opt/no-such-interpreter -x\n");
         let path = path.to_str().expect("UTF-8");
         let ended = Sbx::run(caller).args(["--read", path]).command([path]).ended();
-        ended.refused(127, &["it needs /opt/no-such-interpreter", "add \"/opt/no-such-interpreter\""]);
+        ended.refused(127, &["it needs /opt/no-such-interpreter", "install /opt/no-such-interpreter"]);
+        let own = work.program("own-interpreter", "#!/bin/sh\n");
+        let own = own.to_str().expect("UTF-8");
+        let path = work.program("needs-it", &format!("#!{own}\n"));
+        let path = path.to_str().expect("UTF-8");
+        let ended = Sbx::run(caller).args(["--read", path]).command([path]).ended();
+        ended.refused(127, &[&format!("it needs {own}"), &format!("--read {own}")]);
+    }
+
+    fn a_script_with_carriage_returns_is_told_so(caller) {
+        let work = Work::new(caller);
+        let path = work.program("script", "#!/bin/sh\r\nexit 0\r\n");
+        let path = path.to_str().expect("UTF-8");
+        let ended = Sbx::run(caller).args(["--read", path]).command([path]).ended();
+        ended.refused(127, &["it needs /bin/sh\\r", "carriage return", &format!("{path}`")]);
+    }
+
+    fn a_command_line_in_one_word_is_told_so(caller) {
+        let ended = Sbx::run(caller).command(["ls -l"]).ended();
+        ended.refused(127, &["`ls -l` not found", "each word as an argument", "unquoted"]);
+    }
+
+    fn a_command_that_failed_in_another_directory_is_told_where_it_was(caller) {
+        let work = Work::new(caller);
+        let fails = || Sbx::run(caller).cwd(work.path());
+        let ended = fails().command(["false"]).ended();
+        ended.refused(1, &["warning[hidden-directory]", &work.path().display().to_string(), "--read .", "--write ."]);
+        for quiet in [
+            fails().args(["-q"]).command(["false"]),
+            fails().args(["--cwd", "/tmp"]).command(["false"]),
+            fails().args(["--read", "."]).command(["false"]),
+        ] {
+            let ended = quiet.ended();
+            assert_eq!((ended.status, &*ended.stderr), (1, ""), "{ended:?}");
+        }
+        assert_eq!(fails().command(["true"]).ended().fine().stderr, "");
     }
 
     fn p10_g_a_missing_loader_is_named(caller) {

@@ -67,4 +67,37 @@ as_both! {
             assert_eq!(plan(name), plan(saved.to_str().expect("UTF-8")), "{name}:\n{shown}");
         }
     }
+
+    fn check_finds_what_no_host_could_run(caller) {
+        let work = Work::new(caller);
+        for (text, words) in [
+            ("[limits]\nnofile = \"10:5\"\n", "the soft limit of nofile"),
+            ("[limits]\nas = \"2GB\"\n", "is not a limit of as"),
+            ("[files]\nread = [\"/\"]\n", "`read` of `/`"),
+            ("[files]\nread = [\"@nogroup\"]\n", "unknown group of files"),
+            ("[files]\nread = [\"${FOO\"]\n", "is not closed"),
+            ("[[mount]]\nkind = \"bind\"\nto = \"/x\"\n", "a bind needs `from`"),
+            ("[seccomp]\ndeny = [\"execve\"]\n", "would forbid `execve`"),
+            ("[capabilities]\nkeep = [\"bogus\"]\n", "unknown capability"),
+            ("[landlock]\ntcp-connect = [70000]\n", "is not a TCP port"),
+            ("[namespaces]\nnet = false\n", "shares the host's network"),
+        ] {
+            let profile = work.profile(caller, "p.toml", &format!("sbx = 1\n{text}"));
+            let ended = Sbx::bare(caller, "check").args([&profile]).ended();
+            ended.refused(125, &[words, "= help:", "p.toml:"]);
+        }
+        // What another host may have is no mistake of the profile.
+        let text = "sbx = 1\n[user]\nname = \"nobody-here\"\n[files]\nread = [\"/nowhere\", \"$HOME/x\"]\n";
+        let profile = work.profile(caller, "p.toml", text);
+        let ended = Sbx::bare(caller, "check").args([&profile]).ended();
+        assert_eq!((ended.status, &*ended.stderr), (0, ""), "{ended:?}");
+    }
+
+    fn mistakes_of_form_and_of_meaning_are_told_together(caller) {
+        let work = Work::new(caller);
+        let text = "sbx = 1\n[files]\nraed = []\n[limits]\nnofile = \"10:5\"\n[capabilities]\nkeep = [\"bogus\"]\n";
+        let profile = work.profile(caller, "p.toml", text);
+        let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
+        ended.refused(125, &["p.toml:3:", "p.toml:5:", "p.toml:7:"]);
+    }
 }
