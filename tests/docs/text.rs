@@ -47,6 +47,14 @@ pub(crate) fn words(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// A quote on a line of macros begins an argument, and is not printed itself (mdoc(7)).
+#[test]
+fn no_macro_swallows_a_quote() {
+    for line in [SBX_1, PROFILE_5].into_iter().flat_map(str::lines) {
+        assert!(!line.starts_with('.') || !line.contains('"'), "write \\(dq in: {line}");
+    }
+}
+
 /// Returns the displays of a page: each its lines, as they are printed.
 pub(crate) fn displays(page: &str) -> Vec<String> {
     page.split("\n.Bd -literal -offset indent\n")
