@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sbx::capability;
 use sbx::feature::groups;
 use sbx::filter;
 use sbx::profile::Profile;
@@ -81,6 +82,15 @@ fn values_and_defaults_of_the_manual_are_those_of_the_code() {
             }
         }
     }
+}
+
+#[test]
+fn the_capabilities_that_are_warned_of_are_those_of_the_code() {
+    let text = part(PROFILE_5, ".Ss [capabilities]");
+    let (_, told) = text.split_once("is warned of:").expect("the manual has the list");
+    let written: Vec<&str> =
+        told.split([',', '.']).map(str::trim).filter(|name| !name.is_empty()).collect();
+    assert_eq!(written.join(","), capability::names(capability::DANGEROUS));
 }
 
 #[test]
