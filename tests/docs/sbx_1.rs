@@ -1,6 +1,7 @@
 //! sbx(1) against the code: verbs, flags, phases, diagnostics, and the default sandbox.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use sbx::diag::Code;
 use sbx::feature::{dev, env};
@@ -88,6 +89,21 @@ fn every_flag_that_the_manual_names_anywhere_exists() {
             .collect();
         assert_eq!(unknown, Vec::<String>::new());
     }
+}
+
+#[test]
+fn flags_that_may_be_given_once_are_in_the_manual_and_no_other() {
+    let run = part(SBX_1, ".Ss sbx run");
+    let paragraph = run.split("\n.Pp\n").find(|text| text.contains("may be given once"));
+    let (once, _) = paragraph.expect("the manual has them").split_once("may be given").unwrap();
+    let is_refused_twice = |flag: &String| {
+        let sbx = env!("CARGO_BIN_EXE_sbx");
+        let twice = ["plan", &format!("--{flag}=1"), &format!("--{flag}=1"), "--", "true"];
+        let told = Command::new(sbx).args(twice).output().unwrap().stderr;
+        String::from_utf8_lossy(&told).contains("cannot be used multiple times")
+    };
+    let known: BTreeSet<String> = flags_of("run").into_iter().filter(is_refused_twice).collect();
+    assert_eq!(flags_in(once), known);
 }
 
 #[test]
