@@ -55,6 +55,14 @@ fn no_macro_swallows_a_quote() {
     }
 }
 
+/// What stands in quotes is one thing: `.Ql a , b` puts both and the comma into one pair.
+#[test]
+fn no_macro_quotes_two_things_as_one() {
+    for line in [SBX_1, PROFILE_5].into_iter().flat_map(str::lines) {
+        assert!(!line.starts_with(".Ql ") || !line.contains(" , "), "two lines for: {line}");
+    }
+}
+
 /// Returns the displays of a page: each its lines, as they are printed.
 pub(crate) fn displays(page: &str) -> Vec<String> {
     page.split("\n.Bd -literal -offset indent\n")
