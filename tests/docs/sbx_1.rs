@@ -7,6 +7,7 @@ use sbx::diag::Code;
 use sbx::feature::{dev, env};
 use sbx::plan::Phase;
 use sbx::profile::{BUILTIN, Profile};
+use serde_json::Value;
 
 use crate::desk::Desk;
 use crate::help;
@@ -119,6 +120,57 @@ fn the_diagnostics_of_the_manual_are_those_of_the_code_in_order() {
     let written: Vec<&str> =
         items(part(SBX_1, ".Sh DIAGNOSTICS"), "Cm ").into_iter().map(|(name, _)| name).collect();
     let known: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(written, known);
+}
+
+/// The names of the fields of an object.
+fn fields(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The names of the fields that any object of a list has.
+fn fields_of_any(list: &Value) -> BTreeSet<&str> {
+    list.as_array().unwrap().iter().flat_map(fields).collect()
+}
+
+#[test]
+fn the_fields_of_json_are_in_the_manual_under_their_verb() {
+    let desk = Desk::new();
+    let json = |line: &str| serde_json::from_str::<Value>(&desk.succeeds(line)).unwrap();
+    let text = part(SBX_1, ".Ss JSON");
+    let check = |head: &str, known: BTreeSet<&str>| {
+        let written = words(item(text, head));
+        assert!(known.is_subset(&written), "of {head}: {known:?}");
+    };
+    let plan = json("sbx plan --json --read notes -p build -- id");
+    let steps = plan["steps"].as_array().unwrap();
+    // What only some steps have belongs to their actions.
+    let mut of_steps = fields(&steps[0]);
+    of_steps.retain(|field| steps.iter().all(|step| step.get(field).is_some()));
+    assert_eq!(of_steps.len(), 6, "{of_steps:?}");
+    check("plan", fields(&plan));
+    check("plan", of_steps);
+    check("plan", fields_of_any(&plan["notes"]));
+    let shown = json("sbx show --json build");
+    check("show", fields_of_any(&shown));
+    check("show", fields_of_any(&json("sbx show --json browser")));
+    check("show", fields_of_any(shown.as_array().unwrap()[0].get("replaced").unwrap()));
+    check("profiles", fields_of_any(&json("sbx profiles --json")));
+    check("doctor", fields_of_any(&json("sbx doctor --json || true")));
+    let told = desk.shell("sbx plan --json --net hst -- id").stderr;
+    let problem: Value = serde_json::from_slice(&told).unwrap();
+    check("problems", fields(&problem));
+    check("problems", fields_of_any(&problem["places"]));
+}
+
+#[test]
+fn the_actors_of_a_plan_are_in_the_manual() {
+    let plan = Desk::new().succeeds("sbx plan --json -- id");
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    let known: BTreeSet<&str> = steps.iter().map(|step| step["actor"].as_str().unwrap()).collect();
+    let text = part(SBX_1, ".Ss The text of a plan");
+    let written: BTreeSet<&str> = items(text, "Cm ").into_iter().map(|(name, _)| name).collect();
     assert_eq!(written, known);
 }
 
