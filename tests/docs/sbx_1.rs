@@ -93,6 +93,18 @@ fn every_flag_that_the_manual_names_anywhere_exists() {
 }
 
 #[test]
+fn what_the_table_of_other_tools_writes_instead_exists() {
+    let known = flags_of("run");
+    let rows = part(SBX_1, ".Sh COMING FROM OTHER TOOLS").lines();
+    let ours = rows.filter_map(|row| row.split_once(" Ta ")).flat_map(|(_, ours)| words(ours));
+    let flags: Vec<String> = ours
+        .filter_map(|word| word.strip_prefix("-\\-").map(|name| name.replace("\\-", "-")))
+        .collect();
+    assert!(flags.len() >= 8, "flags are found: {flags:?}");
+    assert!(flags.iter().all(|flag| known.contains(flag)), "{flags:?}");
+}
+
+#[test]
 fn flags_that_may_be_given_once_are_in_the_manual_and_no_other() {
     let run = part(SBX_1, ".Ss sbx run");
     let paragraph = run.split("\n.Pp\n").find(|text| text.contains("may be given once"));
