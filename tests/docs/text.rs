@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-pub(crate) const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../README.md");
 pub(crate) const SBX_1: &str = include_str!("../../man/sbx.1");
 pub(crate) const PROFILE_5: &str = include_str!("../../man/sbx-profile.5");
 
