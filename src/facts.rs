@@ -250,8 +250,11 @@ pub trait Facts {
     fn env_names(&self) -> Vec<OsString>;
     /// Returns what a path is, without following it; nothing if it is not there.
     fn file(&self, path: &Path) -> Option<FileFact>;
-    /// Returns the names in a directory in the order of their bytes.
-    fn names(&self, directory: &Path) -> Vec<OsString>;
+    /// Says whether the caller may not look at a path: something may lie there or not.
+    fn is_closed(&self, path: &Path) -> bool;
+    /// Returns the names in a directory in the order of their bytes; nothing if it is there and
+    /// the caller may not list it.
+    fn names(&self, directory: &Path) -> Option<Vec<OsString>>;
     /// Returns the user database of a root directory, the host's for `/`.
     fn users(&self, root: &Path) -> Rc<Users>;
     /// Returns the soft and hard limit of a resource of setrlimit(2), by its number.
@@ -282,6 +285,9 @@ pub struct Recorded {
     pub env: BTreeMap<String, String>,
     /// Paths that are there; the names in a directory are those listed below it.
     pub files: BTreeMap<PathBuf, FileFact>,
+    /// Directories that the caller may neither list nor look into.
+    #[serde(default)]
+    pub closed: Vec<PathBuf>,
     /// User databases by root directory.
     pub users: BTreeMap<PathBuf, Users>,
     /// Soft and hard limits that are not unlimited, by the number of the resource.
@@ -317,13 +323,20 @@ impl Facts for Recorded {
     }
 
     fn file(&self, path: &Path) -> Option<FileFact> {
-        self.files.get(path).cloned()
+        self.files.get(path).filter(|_| !self.is_closed(path)).cloned()
     }
 
-    fn names(&self, directory: &Path) -> Vec<OsString> {
+    fn is_closed(&self, path: &Path) -> bool {
+        self.closed.iter().any(|above| above != path && path.starts_with(above))
+    }
+
+    fn names(&self, directory: &Path) -> Option<Vec<OsString>> {
+        if self.closed.iter().any(|above| directory.starts_with(above)) {
+            return None;
+        }
         let inside = |path: &&PathBuf| path.parent() == Some(directory);
         let names = self.files.keys().filter(inside).filter_map(|path| path.file_name());
-        names.map(OsStr::to_owned).collect()
+        Some(names.map(OsStr::to_owned).collect())
     }
 
     fn users(&self, root: &Path) -> Rc<Users> {

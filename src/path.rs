@@ -12,6 +12,8 @@ use crate::diag::{Code, Diagnostic, Origin};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::schema::{Leaf, Reader, Value, toml_string};
 
+/// Length of the longest path that the kernel takes, in bytes (`PATH_MAX`, limits.h).
+pub const PATH_MAX: usize = 4096;
 /// How many links one path may go through, as in path_resolution(7).
 pub(crate) const MAX_LINKS: usize = 40;
 /// How many directories one `**` may search.
@@ -47,6 +49,11 @@ impl NoPath {
         Self { code: Code::UnknownVariable, why: why.into(), help }
     }
 
+    /// Says whether a variable without a value is the reason, which `?` leaves out.
+    pub fn is_unset(&self) -> bool {
+        self.code == Code::UnsetVariable
+    }
+
     /// Returns what is to be told about it.
     pub fn told(self, written: impl std::fmt::Display, origin: Origin) -> Diagnostic {
         let text = format!("`{written}`: {}", self.why);
@@ -61,8 +68,7 @@ pub struct Pattern {
     pub text: OsString,
     /// Whether it may be missing.
     pub is_optional: bool,
-    /// Whether it came from the command line: relative to the working directory, and taken
-    /// literally where it exists as written.
+    /// Whether it came from the command line: relative to the working directory.
     pub is_argument: bool,
 }
 
@@ -107,6 +113,11 @@ impl Leaf for Pattern {
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let text = String::read(value, reader)?;
         let rest = text.strip_prefix('?').unwrap_or(&text);
+        if rest.len() > PATH_MAX {
+            let why = format!("a path of {} bytes is too long", rest.len());
+            reader.bad_value(value, why, "one of at most 4096 bytes");
+            return None;
+        }
         if rest.starts_with(['/', '~', '$', '@']) {
             return Some(Self::new(text));
         }
@@ -178,7 +189,7 @@ pub fn expand(text: &OsStr, variables: &dyn Variables) -> Result<OsString, NoPat
 }
 
 /// Escapes what a glob or a later expansion would take for its own.
-fn escaped(value: &OsStr) -> Vec<u8> {
+pub fn escaped(value: &OsStr) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     for byte in value.as_bytes() {
         if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
@@ -252,25 +263,34 @@ pub fn unescape(text: &OsStr) -> PathBuf {
     PathBuf::from(OsString::from_vec(out))
 }
 
-/// Returns every path that a glob matches, in the order of their bytes.
+/// What a glob comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matched {
+    /// The paths, in the order of their bytes.
+    pub paths: Vec<PathBuf>,
+    /// Directories that could not be listed: more may match in them.
+    pub unlisted: Vec<PathBuf>,
+}
+
+/// Returns every path that a glob matches.
 ///
 /// `*` and `[…]` match inside one component and no leading dot, `**` any number of directories.
 /// Links are not followed by `**`.
 ///
 /// # Errors
 /// The search would go through too many directories.
-pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, NoPath> {
+pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
     let mut found = vec![PathBuf::from("/")];
-    let mut budget = MAX_GLOB_DIRECTORIES;
+    let mut search = Search { facts, budget: MAX_GLOB_DIRECTORIES, unlisted: Vec::new() };
     for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         let part = OsStr::from_bytes(part);
         let mut next = Vec::new();
         for base in &found {
             if part == "**" {
-                descend(base, facts, &mut budget, &mut next)?;
+                search.descend(base, &mut next)?;
             } else if is_glob(part) {
                 let hidden = part.as_bytes().starts_with(b".");
-                let names = facts.names(base).into_iter();
+                let names = search.names(base).into_iter();
                 let visible = names.filter(|n| hidden || !n.as_bytes().starts_with(b"."));
                 let matching = visible.filter(|n| matches(part.as_bytes(), n.as_bytes()));
                 next.extend(matching.map(|name| base.join(name)));
@@ -278,6 +298,8 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, NoPath> {
                 let path = base.join(unescape(part));
                 if facts.file(&path).is_some() {
                     next.push(path);
+                } else if facts.is_closed(&path) {
+                    search.unlisted.push(base.clone());
                 }
             }
         }
@@ -286,29 +308,40 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Vec<PathBuf>, NoPath> {
         next.dedup();
         found = next;
     }
-    Ok(found)
+    Ok(Matched { paths: found, unlisted: search.unlisted })
 }
 
-fn descend(
-    base: &Path,
-    facts: &dyn Facts,
-    budget: &mut usize,
-    out: &mut Vec<PathBuf>,
-) -> Result<(), NoPath> {
-    *budget = budget.checked_sub(1).ok_or_else(|| {
-        NoPath::missing(
-            format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"),
-            "name directories nearer to what is meant",
-        )
-    })?;
-    out.push(base.to_owned());
-    for name in facts.names(base) {
-        let path = base.join(name);
-        if facts.file(&path).is_some_and(|fact| fact.kind == FileKind::Directory) {
-            descend(&path, facts, budget, out)?;
+struct Search<'a> {
+    facts: &'a dyn Facts,
+    budget: usize,
+    unlisted: Vec<PathBuf>,
+}
+
+impl Search<'_> {
+    fn names(&mut self, directory: &Path) -> Vec<OsString> {
+        let names = self.facts.names(directory);
+        if names.is_none() {
+            self.unlisted.push(directory.to_owned());
         }
+        names.unwrap_or_default()
     }
-    Ok(())
+
+    fn descend(&mut self, base: &Path, out: &mut Vec<PathBuf>) -> Result<(), NoPath> {
+        self.budget = self.budget.checked_sub(1).ok_or_else(|| {
+            NoPath::missing(
+                format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"),
+                "name directories nearer to what is meant",
+            )
+        })?;
+        out.push(base.to_owned());
+        for name in self.names(base) {
+            let path = base.join(name);
+            if self.facts.file(&path).is_some_and(|fact| fact.kind == FileKind::Directory) {
+                self.descend(&path, out)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Matches one component against `*`, `[…]`, `[!…]` and `\`, as glob(7) says.
@@ -466,6 +499,7 @@ mod tests {
             kernel: Kernel { landlock_abi: 7, last_capability: 40, machine: "x86_64".into() },
             env: BTreeMap::new(),
             files: entries.iter().map(|(p, l)| (PathBuf::from(p), fact(*l))).collect(),
+            closed: Vec::new(),
             users: BTreeMap::new(),
             rlimits: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -522,7 +556,7 @@ mod tests {
     #[test]
     fn globs_match_inside_a_component_and_double_stars_across() {
         let host = host(&[("/a", None), ("/a/b1", None), ("/a/b1/c", None), ("/a/.h", None)]);
-        let found = |t: &str| glob(OsStr::new(t), &host).expect("few directories");
+        let found = |t: &str| glob(OsStr::new(t), &host).expect("few directories").paths;
         assert_eq!(found("/a/*"), [Path::new("/a/b1")]);
         assert_eq!(found("/a/[!x]1"), [Path::new("/a/b1")]);
         assert_eq!(found("/**/c"), [Path::new("/a/b1/c")]);

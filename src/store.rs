@@ -37,9 +37,24 @@ fn words(error: &std::io::Error) -> String {
     error.raw_os_error().map_or_else(|| error.to_string(), crate::sys::describe)
 }
 
-/// Says whether a file is there.
+/// Says whether a file is there, or may be: one that nobody may look at must not give way to
+/// another of the same name.
 pub fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+    !path.symlink_metadata().is_err_and(|error| is_missing(path, &error))
+}
+
+/// Says whether an error means that nothing of the caller's lies at a path. Where the caller may not
+/// look, a directory of its own hides something: a sandbox that could write there, and so `chmod` it,
+/// may have closed it.
+fn is_missing(path: &Path, error: &std::io::Error) -> bool {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => true,
+        std::io::ErrorKind::PermissionDenied => {
+            let seen = path.ancestors().find_map(|above| above.symlink_metadata().ok());
+            seen.is_some_and(|status| status.uid() != rustix::process::getuid().as_raw())
+        }
+        _ => false,
+    }
 }
 
 /// Reads a profile once, from a descriptor whose owner and mode were checked.
@@ -85,22 +100,26 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
 }
 
 /// Returns every definition in the given directories, the one that wins first.
-pub fn list(directories: &[PathBuf]) -> Vec<(String, Place)> {
+///
+/// # Errors
+/// [`StoreError::Read`]: a directory is there and cannot be listed.
+pub fn list(directories: &[PathBuf]) -> Result<Vec<(String, Place)>, StoreError> {
     let mut all = Vec::new();
     for directory in directories {
-        let Ok(entries) = std::fs::read_dir(directory) else {
-            continue;
+        let failed = |source| StoreError::Read { path: directory.clone(), source };
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if is_missing(directory, &error) => continue,
+            other => other.map_err(failed)?,
         };
-        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(entry.map_err(failed)?.path());
+        }
         paths.sort();
-        all.extend(
-            paths
-                .into_iter()
-                .filter_map(|path| Some((Place::profile_name(&path)?, Place::File(path)))),
-        );
+        let named = |path: PathBuf| Some((Place::profile_name(&path)?, Place::File(path)));
+        all.extend(paths.into_iter().filter_map(named));
     }
-    all.extend(
-        crate::profile::BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), Place::Builtin(name))),
-    );
-    all
+    let builtin = crate::profile::BUILTIN.iter();
+    all.extend(builtin.map(|(name, _)| ((*name).to_owned(), Place::Builtin(name))));
+    Ok(all)
 }

@@ -10,7 +10,7 @@ use crate::feature::limits::Limit;
 use crate::feature::mounts::{self, OptionName};
 use crate::feature::user::Name;
 use crate::feature::{dev, files, network};
-use crate::path::Pattern;
+use crate::path::{PATH_MAX, Pattern};
 use crate::profile::{Heading, Layer, LayerKind, Profile};
 use crate::schema::unknown_choice;
 use crate::value::{ByteSize, List};
@@ -67,6 +67,14 @@ impl Flags<'_> {
     /// set, not the working directory.
     fn path(&mut self, flag: &str, text: &OsStr, origin: Origin) -> Option<Pattern> {
         let path = Pattern::argument(text);
+        if path.text.len() > PATH_MAX {
+            self.bad(
+                origin,
+                format!("the path of --{flag} is too long"),
+                "write at most 4096 bytes",
+            );
+            return None;
+        }
         if path.text.is_empty() {
             let help = "write a path, `.` for the working directory";
             self.bad(origin, format!("--{flag} names no path"), help);

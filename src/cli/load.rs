@@ -24,8 +24,11 @@ impl Library {
     }
 
     /// Every definition there is, the one that wins first.
-    pub(super) fn all(&self) -> Vec<(String, Place)> {
-        store::list(&self.directories)
+    pub(super) fn all(&self, sink: &mut Sink) -> Vec<(String, Place)> {
+        store::list(&self.directories).unwrap_or_else(|error| {
+            sink.push(unreadable(error, None));
+            Vec::new()
+        })
     }
 
     /// Returns the layers of a profile that was named, lowest first.
@@ -68,7 +71,7 @@ impl Library {
         let place =
             candidates(name, &self.directories).into_iter().find(|place| legal && is_there(place));
         let Some(place) = place else {
-            let all = self.all();
+            let all = self.all(sink);
             let refusal =
                 Diagnostic::error(Code::UnknownProfile, format!("there is no profile `{name}`"));
             let otherwise = if origin.is_some() {
@@ -102,12 +105,7 @@ impl Library {
         let text = match self.text(place) {
             Ok(text) => text,
             Err(error) => {
-                let refusal = Diagnostic::error(Code::UnreadableProfile, error.to_string());
-                let help = match error {
-                    StoreError::Untrusted { help, .. } => help,
-                    StoreError::Read { .. } => "name a file that can be read".to_owned(),
-                };
-                sink.push(asked_at(refusal, origin).help(help));
+                sink.push(unreadable(error, origin));
                 return None;
             }
         };
@@ -130,19 +128,27 @@ impl Library {
         }
     }
 
-    /// Returns the name of the profile that serves a command, if one does.
-    pub(super) fn serving(&self, command: &OsStr) -> Option<String> {
+    /// Returns the name of the profile that serves a command, if one does. One that cannot be read
+    /// is told: it might.
+    pub(super) fn serving(&self, command: &OsStr, sink: &mut Sink) -> Option<String> {
         let name = Path::new(command).file_name()?.to_str()?;
         let mut seen: Vec<String> = Vec::new();
-        for (profile, place) in self.all() {
+        for (profile, place) in self.all(sink) {
             if seen.contains(&profile) {
                 continue;
             }
             seen.push(profile.clone());
-            // Most profiles do not name the command at all: they need not be parsed.
-            let Some(text) = self.text(&place).ok().filter(|text| text.contains(name)) else {
-                continue;
+            let text = match self.text(&place) {
+                Ok(text) => text,
+                Err(error) => {
+                    sink.push(unreadable(error, None));
+                    continue;
+                }
             };
+            // Most profiles do not name the command at all: they need not be parsed.
+            if !text.contains(name) {
+                continue;
+            }
             let parsed = Profile::read(&text, Origin::DEFAULT.source, &mut Sink::default());
             if parsed.serves(name) {
                 return Some(profile);
@@ -150,6 +156,20 @@ impl Library {
         }
         None
     }
+}
+
+fn unreadable(error: StoreError, origin: Option<Origin>) -> Diagnostic {
+    let refusal = Diagnostic::error(Code::UnreadableProfile, error.to_string());
+    let help = match error {
+        StoreError::Untrusted { help, .. } => help,
+        StoreError::Read { source, path } => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                format!("let yourself in: `chmod u+rx` on what is above {}", path.display())
+            }
+            _ => "name a file that can be read".to_owned(),
+        },
+    };
+    asked_at(refusal, origin).help(help)
 }
 
 /// Adds the line that asked for a profile; one that a flag named has none.

@@ -28,7 +28,7 @@ pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
     let library = Library::of(&Live::new()?);
     let mut told = Told::default();
     let mut rows: Vec<Row> = Vec::new();
-    for (name, place) in library.all() {
+    for (name, place) in library.all(&mut told.sink) {
         if let Some(winner) = rows.iter_mut().find(|row| row.name == name) {
             winner.hides.push(place.to_string());
             continue;
@@ -88,7 +88,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
             // Built-in profiles are checked under their names.
             Place::Builtin(_) => OsString::from(name),
         };
-        library.all().into_iter().map(of).collect()
+        library.all(&mut told.sink).into_iter().map(of).collect()
     } else {
         args.files.iter().map(|path| as_written(path)).collect()
     };

@@ -105,7 +105,7 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
         }
     }
     for note in &plan.notes {
-        let _ignored = writeln!(stderr, "note: {}", note.text);
+        let _ignored = writeln!(stderr, "{}", plan::note_line(note, &told.sources));
     }
 }
 
@@ -120,7 +120,7 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
         let path = Path::new(command);
         let is_trusted = !is_path(command)
             || (path.is_absolute() && trust::decided_by_others(path, &facts).is_none());
-        serving = is_trusted.then(|| library.serving(command)).flatten();
+        serving = is_trusted.then(|| library.serving(command, &mut told.sink)).flatten();
         names.extend(serving.clone().map(OsString::from));
     }
     let mut stack = Stack::default();

@@ -146,6 +146,9 @@ impl Refusal {
     }
 }
 
+/// How many diagnostics a [`Sink`] holds.
+const MAX_TOLD: usize = 100;
+
 /// Collects diagnostics.
 #[derive(Debug, Default)]
 pub struct Sink {
@@ -153,11 +156,16 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Adds one.
+    /// Adds one, up to a number that nobody reads.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.found.contains(&diagnostic) {
+        if self.found.len() < MAX_TOLD && !self.found.contains(&diagnostic) {
             self.found.push(diagnostic);
         }
+    }
+
+    /// Says whether there are so many that looking for more is of no use.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= MAX_TOLD
     }
 
     /// Says whether one of them is an error.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
@@ -85,7 +86,7 @@ pub struct Intent {
     pub is_pinned: bool,
     /// Where it was asked for.
     pub origin: Origin,
-    rank: usize,
+    pub(super) rank: usize,
 }
 
 /// All rules in force.
@@ -97,6 +98,17 @@ pub struct Rule {
     pub links: BTreeMap<PathBuf, Link>,
     /// Paths below which files may be executed.
     pub exec: Vec<(PathBuf, Origin)>,
+    /// Paths that rules speak of and that the caller may not look at. Nothing is known about them,
+    /// and a command that may write above them decides that.
+    pub unseen: Vec<(PathBuf, Origin)>,
+}
+
+impl Rule {
+    /// Returns the rule that lets the command write at a path, if the nearest one does.
+    pub fn writer(&self, path: &Path) -> Option<&Intent> {
+        let nearest = path.ancestors().find_map(|above| self.intents.get(above));
+        nearest.filter(|intent| intent.verb == Verb::Write)
+    }
 }
 
 /// What rules are read against.
@@ -107,10 +119,8 @@ pub struct Context<'a> {
     pub variables: &'a dyn Variables,
     /// Place of an origin's layer in the order of layers.
     pub rank: &'a dyn Fn(Origin) -> usize,
-    /// Home directory of the command's user.
+    /// Home directory of the command's user, as it is called inside.
     pub home: &'a Path,
-    /// Profile files that this run was made from.
-    pub profile_files: &'a [PathBuf],
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -125,9 +135,6 @@ impl Context<'_> {
     /// # Errors
     /// A variable that is not set, a glob where a single path is needed.
     pub fn path(&self, pattern: &Pattern) -> Result<PathBuf, NoPath> {
-        if let Some(literal) = self.literal(pattern) {
-            return Ok(literal);
-        }
         let text = self.expanded(pattern)?;
         if path::is_glob(&text) {
             return Err(NoPath::bad(
@@ -143,33 +150,32 @@ impl Context<'_> {
         }
     }
 
-    /// A path of the command line that exists as it was written is taken literally.
-    fn literal(&self, pattern: &Pattern) -> Option<PathBuf> {
-        let path = self.facts.caller().cwd.join(&pattern.text);
-        let is_literal =
-            pattern.is_argument && path.is_absolute() && self.facts.file(&path).is_some();
-        is_literal.then(|| path::normal(&path))
-    }
-
     fn expanded(&self, pattern: &Pattern) -> Result<OsString, NoPath> {
         let text = path::expand(&pattern.text, self.variables)?;
-        if pattern.is_argument && !Path::new(&text).is_absolute() {
-            if !self.facts.caller().cwd.is_absolute() {
-                return Err(NoPath::missing(
-                    "the working directory is gone",
-                    "go to a directory that is there, or write an absolute path",
-                ));
-            }
-            return Ok(self.facts.caller().cwd.join(text).into_os_string());
+        if text.is_empty() {
+            return Err(NoPath::bad("it is empty", "write a path that begins with `/` or `~`"));
         }
-        Ok(text)
+        if !pattern.is_argument || Path::new(&text).is_absolute() {
+            return Ok(text);
+        }
+        let cwd = &self.facts.caller().cwd;
+        if !cwd.is_absolute() {
+            return Err(NoPath::missing(
+                "the working directory is gone",
+                "go to a directory that is there, or write an absolute path",
+            ));
+        }
+        let cwd = OsString::from_vec(path::escaped(cwd.as_os_str()));
+        Ok(Path::new(&cwd).join(text).into_os_string())
     }
 
-    fn paths(&self, pattern: &Pattern) -> Result<Vec<PathBuf>, NoPath> {
-        if self.literal(pattern).is_some() || !path::is_glob(&self.expanded(pattern)?) {
-            return self.path(pattern).map(|path| vec![path]);
+    fn paths(&self, pattern: &Pattern) -> Result<path::Matched, NoPath> {
+        let text = self.expanded(pattern)?;
+        if path::is_glob(&text) {
+            return path::glob(&text, self.facts);
         }
-        path::glob(&self.expanded(pattern)?, self.facts)
+        let paths = vec![self.path(pattern)?];
+        Ok(path::Matched { paths, unlisted: Vec::new() })
     }
 }
 
@@ -202,7 +208,6 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
             found.rule.exec.push((real.0, origin));
         }
     });
-    found.protect_profiles();
     found.rule
 }
 
@@ -229,16 +234,24 @@ impl Finder<'_> {
     fn home(&mut self, spec: &Spec, root: &root::Rule) {
         let home = spec.home.or(Home::Private);
         let at = home.origin.implied_by("`[files] home`");
-        let path = self.context.home.to_owned();
-        if path == Path::new("/") || !path.is_absolute() {
-            return;
-        }
         let verb = match home.value {
             Home::None => return,
             Home::Private => Verb::Private,
             Home::HostRead => Verb::Read,
             Home::Host => Verb::Write,
         };
+        // A root directory may call the home what it likes; which one the host shows, it may not.
+        let path = match (verb, self.context.variables.get("HOME")) {
+            (Verb::Private, _) => self.context.home.to_owned(),
+            (_, Ok(home)) => PathBuf::from(home),
+            (_, Err(why)) => {
+                self.sink.push(why.told("~", at));
+                return;
+            }
+        };
+        if path == Path::new("/") || !path.is_absolute() {
+            return;
+        }
         // A root directory has homes of its own or none: there, nothing is implied.
         if home.origin.is_default() && root.kind != root::Kind::System {
             let inside = root.database().join(path.strip_prefix("/").unwrap_or(&path));
@@ -284,17 +297,25 @@ impl Finder<'_> {
 
     fn pattern(&mut self, pattern: &Pattern, origin: Origin, optional: bool, each: &mut Each<'_>) {
         match self.context.paths(pattern) {
-            Ok(paths) if paths.is_empty() && !optional => self.sink.push(
-                Diagnostic::error(Code::MissingPath, format!("`{pattern}` matches nothing"))
-                    .at(origin)
-                    .help(format!("write `?{pattern}` if it may be missing")),
-            ),
-            Ok(paths) => {
-                for path in paths {
+            Ok(found) => {
+                let unlisted = found.unlisted.into_iter();
+                self.rule.unseen.extend(unlisted.map(|path| (path, origin)));
+                if found.paths.is_empty() && !optional {
+                    let text = format!("`{pattern}` matches nothing");
+                    self.sink.push(
+                        Diagnostic::error(Code::MissingPath, text)
+                            .at(origin)
+                            .help(format!("write `?{pattern}` if it may be missing"))
+                            .help("write `\\` in front of `*` or `[` that stand for themselves"),
+                    );
+                }
+                for path in found.paths {
                     each(self, &path, origin, optional);
                 }
             }
-            Err(why) if optional => self.sink.push(
+            // Only what the caller decides is left out: how many directories there are, a command
+            // that may write in them does.
+            Err(why) if optional && why.is_unset() => self.sink.push(
                 Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {}", why.why))
                     .at(origin),
             ),
@@ -362,6 +383,24 @@ impl Finder<'_> {
             );
             return;
         }
+        if fact.is_none() && self.context.facts.is_closed(&real) {
+            self.rule.unseen.push((real.clone(), origin));
+        }
+        // What a mount shows may be hidden though the host has nothing at that place.
+        if fact.is_none() && verb == Verb::Hide && !self.is_shown(&real) {
+            self.put(
+                real,
+                Intent {
+                    verb,
+                    fact,
+                    is_home: false,
+                    is_pinned: true,
+                    origin,
+                    rank: (self.context.rank)(origin),
+                },
+            );
+            return;
+        }
         if fact.is_none() && verb != Verb::Private {
             if !optional && (verb != Verb::Hide || self.is_shown(&real)) {
                 self.missing(path, &real, origin);
@@ -395,14 +434,17 @@ impl Finder<'_> {
             return;
         }
         let rank = (self.context.rank)(origin);
-        let new =
-            Intent { verb, fact, is_home: false, is_pinned: verb == Verb::Hide, origin, rank };
+        let is_pinned = verb == Verb::Hide;
+        self.put(real, Intent { verb, fact, is_home: false, is_pinned, origin, rank });
+    }
+
+    fn put(&mut self, path: PathBuf, new: Intent) {
         // A rule that somebody wrote wins over an implied one, whatever layer that came with.
         let weight = |one: &Intent| (one.origin.via.is_none(), one.rank, one.verb);
-        match self.rule.intents.get(&real) {
+        match self.rule.intents.get(&path) {
             Some(old) if weight(&new) <= weight(old) => {}
             _ => {
-                self.rule.intents.insert(real, new);
+                self.rule.intents.insert(path, new);
             }
         }
     }
@@ -410,12 +452,6 @@ impl Finder<'_> {
     fn is_shown(&self, path: &Path) -> bool {
         let above = path.ancestors().find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
-    }
-
-    /// Returns who lets the command write in a directory above a path.
-    fn writable_above(&self, path: &Path) -> Option<Origin> {
-        let above = path.ancestors().skip(1).find_map(|above| self.rule.intents.get(above))?;
-        (above.verb == Verb::Write).then_some(above.origin)
     }
 
     /// Warns where `exec` names nothing that another rule shows.
@@ -430,80 +466,5 @@ impl Finder<'_> {
                 .at(origin)
                 .help(format!("add it to `read` or `write` in [files], or write `--read {path}`")),
         );
-    }
-
-    /// Keeps profiles, and the directories they are looked for in, from being written, whatever a
-    /// rule says: what is written
-    /// there decides over the next start.
-    fn protect_profiles(&mut self) {
-        let directories = self.context.facts.profile_directories();
-        for directory in directories.iter().chain(self.context.profile_files) {
-            let Ok(trust::Followed { path: real, fact, links }) =
-                trust::follow(directory, Origin::DEFAULT, self.context.facts)
-            else {
-                continue;
-            };
-            let shown = printable_os(directory);
-            let leads =
-                links.iter().find_map(|link| Some((link, self.writable_above(&link.path)?)));
-            if let Some((link, grant)) = leads {
-                self.sink.push(
-                    Diagnostic::error(
-                        Code::OwnProfiles,
-                        format!("profiles of sbx are reached over the link `{}`, which the command could replace", printable_os(&link.path)),
-                    )
-                    .at(grant)
-                    .help("grant less, or have the directory itself in the place of the link"),
-                );
-                continue;
-            }
-            let below = self
-                .rule
-                .intents
-                .iter()
-                .find(|(path, intent)| intent.verb == Verb::Write && path.starts_with(&real));
-            if let Some((path, intent)) = below {
-                self.sink.push(
-                    Diagnostic::error(
-                        Code::OwnProfiles,
-                        format!(
-                            "`{}` belongs to the profiles of sbx and cannot be writable inside",
-                            printable_os(path)
-                        ),
-                    )
-                    .at(intent.origin)
-                    .help("remove it: who writes there decides over the next start"),
-                );
-                continue;
-            }
-            let above = real.ancestors().find_map(|above| self.rule.intents.get(above));
-            let Some(grant) = above.filter(|intent| intent.verb == Verb::Write).cloned() else {
-                continue;
-            };
-            if fact.is_none() {
-                self.sink.push(
-                    Diagnostic::error(
-                        Code::OwnProfiles,
-                        format!("this would let the command make profiles of sbx in {shown}"),
-                    )
-                    .at(grant.origin)
-                    .help(format!(
-                        "create it, `mkdir -p {shown}`: where it is there it is kept read-only"
-                    ))
-                    .help("or grant less"),
-                );
-                continue;
-            }
-            let origin = grant.origin.implied_by("`profiles are never writable inside`");
-            let intent = Intent {
-                verb: Verb::Read,
-                fact,
-                is_home: false,
-                is_pinned: true,
-                origin,
-                rank: grant.rank,
-            };
-            self.rule.intents.insert(real, intent);
-        }
     }
 }

@@ -1,10 +1,11 @@
 //! One file for each thing a profile can say: how it is written, what it means here, and which
 //! steps it comes to.
 //!
-//! `groups` and `trust` serve several of them: named groups of files, and links on the way to files.
-//! In each of the others the `section!` is the form as written, `resolve` makes the choices, the `Rule` is
-//! what was chosen (an `Option` in it says that something is not done), and `compile` contributes steps. Nothing here
-//! touches the system: what a decision needs to know it asks of [`crate::facts::Facts`].
+//! `groups`, `trust` and `own_profiles` serve several of them: named groups of files, links on the
+//! way to files, and profiles, which no rule makes writable. In each of the others the `section!` is
+//! the form as written, `resolve` makes the choices, the `Rule` is what was chosen (an `Option` in it
+//! says that something is not done), and `compile` contributes steps. Nothing here touches the
+//! system: what a decision needs to know it asks of [`crate::facts::Facts`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod capabilities;
@@ -18,6 +19,7 @@ pub mod limits;
 pub mod mounts;
 pub mod namespaces;
 pub mod network;
+pub mod own_profiles;
 pub mod process;
 pub mod root;
 pub mod seccomp;

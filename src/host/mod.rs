@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::facts::{Caller, Facts, FileFact, FileKind, Kernel, Users};
 use crate::sys;
@@ -27,8 +28,17 @@ pub struct Live {
     /// PATH, for messages after the environment was overwritten.
     path: Option<OsString>,
     kernel: OnceCell<Kernel>,
-    files: RefCell<HashMap<PathBuf, Option<FileFact>>>,
+    files: RefCell<HashMap<PathBuf, Found>>,
     users: RefCell<HashMap<PathBuf, Rc<Users>>>,
+}
+
+/// What looking at a path gave.
+#[derive(Debug, Clone)]
+enum Found {
+    There(FileFact),
+    Missing,
+    /// The system did not say: something may be there.
+    Closed,
 }
 
 /// Why the caller cannot be served.
@@ -118,21 +128,27 @@ impl Facts for Live {
     }
 
     fn file(&self, path: &Path) -> Option<FileFact> {
-        if let Some(known) = self.files.borrow().get(path) {
-            return known.clone();
+        match self.look(path) {
+            Found::There(fact) => Some(fact),
+            Found::Missing | Found::Closed => None,
         }
-        let found = lstat(path);
-        self.files.borrow_mut().insert(path.to_owned(), found.clone());
-        found
     }
 
-    fn names(&self, directory: &Path) -> Vec<OsString> {
-        let Ok(entries) = std::fs::read_dir(directory) else {
-            return Vec::new();
+    fn is_closed(&self, path: &Path) -> bool {
+        matches!(self.look(path), Found::Closed)
+    }
+
+    fn names(&self, directory: &Path) -> Option<Vec<OsString>> {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if is_missing(error.raw_os_error()) => return Some(Vec::new()),
+            Err(_closed) => return None,
         };
-        let mut names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+        let names: io::Result<Vec<OsString>> =
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+        let mut names = names.ok()?;
         names.sort();
-        names
+        Some(names)
     }
 
     fn users(&self, root: &Path) -> Rc<Users> {
@@ -175,15 +191,38 @@ impl Facts for Live {
     }
 }
 
+impl Live {
+    fn look(&self, path: &Path) -> Found {
+        if let Some(known) = self.files.borrow().get(path) {
+            return known.clone();
+        }
+        let found = match lstat(path) {
+            Ok(fact) => Found::There(fact),
+            Err(errno) if is_missing(Some(errno.raw_os_error())) => Found::Missing,
+            Err(_unknown) => Found::Closed,
+        };
+        self.files.borrow_mut().insert(path.to_owned(), found.clone());
+        found
+    }
+}
+
+/// Says whether an errno means that nothing lies at a path (path_resolution(7)). Every other one
+/// leaves it open.
+fn is_missing(errno: Option<i32>) -> bool {
+    [Errno::NOENT, Errno::NOTDIR, Errno::NAMETOOLONG]
+        .iter()
+        .any(|missing| Some(missing.raw_os_error()) == errno)
+}
+
 #[allow(clippy::useless_conversion, reason = "st_nlink has 32 bits on aarch64")]
-fn lstat(path: &Path) -> Option<FileFact> {
-    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    let kind = FileKind::of_mode(stat.st_mode)?;
+fn lstat(path: &Path) -> Result<FileFact, Errno> {
+    let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileKind::of_mode(stat.st_mode).ok_or(Errno::INVAL)?;
     let link = match kind {
-        FileKind::Link => Some(rustix::fs::readlinkat(CWD, path, Vec::new()).ok()?),
+        FileKind::Link => Some(rustix::fs::readlinkat(CWD, path, Vec::new())?),
         _ => None,
     };
-    Some(FileFact {
+    Ok(FileFact {
         kind,
         dev: stat.st_dev,
         ino: stat.st_ino,

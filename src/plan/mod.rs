@@ -15,7 +15,7 @@ mod words;
 pub use action::Action;
 pub use check::check;
 pub use phase::{Actor, Phase};
-pub use render::{json, line, text};
+pub use render::{json, line, note_line, text};
 pub use terms::{
     Attributes, Descriptor, IdMap, MapWriter, MountOption, Namespace, Source, SourceIdentity,
     StdSource, Text,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Action, Phase, Plan, VERSION};
+use super::{Action, Note, Phase, Plan, VERSION};
 use crate::diag::{Origin, SourceMap, printable};
 
 /// Returns a plan as text: a line for each step, under its phase, with its origin.
@@ -20,8 +20,7 @@ pub fn text(plan: &Plan, sources: &SourceMap) -> String {
         let _written = writeln!(out, "{}", line(number, &step.action, step.origin, sources));
     }
     for note in &plan.notes {
-        let place = sources.describe(note.origin);
-        let _written = writeln!(out, "note: {} ({place})", printable(&note.text));
+        let _written = writeln!(out, "{}", note_line(note, sources));
     }
     out
 }
@@ -31,6 +30,11 @@ pub fn line(number: usize, action: &Action, origin: Origin, sources: &SourceMap)
     let words = action.to_string();
     let actor = action.actor().name();
     format!("{:4} {actor:<10} {words}  [{}]", number + 1, sources.describe(origin))
+}
+
+/// Returns a note as the line that `plan` and `run -v` print.
+pub fn note_line(note: &Note, sources: &SourceMap) -> String {
+    format!("note: {} ({})", printable(&note.text), sources.describe(note.origin))
 }
 
 /// Returns a plan as JSON.

@@ -40,6 +40,9 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     for (path, rule) in &policy.mounts {
         mount_node(policy, path, rule, &mut tree);
     }
+    for (path, intent) in policy.files.intents.iter().filter(|(_, intent)| intent.is_pinned) {
+        pin(policy, path, intent.origin, &mut tree);
+    }
     tree
 }
 
@@ -71,9 +74,6 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
     } else if !executable(policy, path) {
         options.push(MountOption::Noexec);
     }
-    if intent.is_pinned {
-        pin(policy, path, intent.origin, tree);
-    }
     let node = match (intent.verb, &intent.fact) {
         (Verb::Hide, _) => Node::Cover,
         (Verb::Private, _) | (_, None) => Node::Tmpfs {
@@ -104,14 +104,24 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
     }
 }
 
-/// Binds every directory between a writable grant and a hidden path on itself, so that renaming
-/// one of them gets nowhere.
+/// Binds every directory between what the command may write and a hidden path on itself, so that
+/// renaming one of them gets nowhere.
 fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
-    let grant = |above: &&Path| {
-        policy.files.intents.get(*above).is_some_and(|intent| intent.verb == Verb::Write)
+    let by_rule = |above: &Path| {
+        policy.files.intents.get(above).is_some_and(|intent| intent.verb == Verb::Write)
     };
+    let by_mount = |above: &Path| {
+        policy.mounts.iter().any(|(to, rule)| match &rule.value {
+            mounts::Rule::Bind { options, .. } => {
+                to == above && !options.contains(&MountOption::Ro)
+            }
+            _ => false,
+        })
+    };
+    let is_root = |above: &Path| above == Path::new("/") && policy.root.is_writable;
+    let writable = |above: &&Path| by_rule(above) || by_mount(above) || is_root(above);
     // The outermost one counts: each directory below it could be renamed from there.
-    let Some(outermost) = path.ancestors().skip(1).filter(grant).last() else { return };
+    let Some(outermost) = path.ancestors().skip(1).filter(writable).last() else { return };
     let between: Vec<&Path> =
         path.ancestors().skip(1).take_while(|between| *between != outermost).collect();
     for directory in between.into_iter().rev() {

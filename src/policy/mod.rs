@@ -6,8 +6,9 @@ mod variables;
 use std::path::{Path, PathBuf};
 
 use crate::capability;
-use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::Facts;
+use crate::feature::own_profiles::OwnProfiles;
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
     root, seccomp, trust, user,
@@ -63,8 +64,7 @@ pub fn resolve(
     // the root are the caller's.
     let caller = user::entry_of(facts.caller(), &facts.users(Path::new("/")));
     let before = Names { facts, user: &caller, profile };
-    let context =
-        files::Context { facts, variables: &before, rank, home: &caller.home, profile_files };
+    let context = files::Context { facts, variables: &before, rank, home: &caller.home };
     let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink);
     // What does not depend on root and user is looked at whatever becomes of them: everything that
     // is wrong is told at once.
@@ -74,22 +74,31 @@ pub fn resolve(
     let command = command::resolve(&profile.command, sink);
     let root = root?;
     let user = user::resolve(&profile.user, &namespaces, &root, facts, sink);
+    // Whose passwd file says what the user is called inside, `~` and what it stands for on the host
+    // are the host's to say: a root directory may be the command's to write.
     // Where the user is not known, what is written is judged as if it were the caller; which paths
     // are there is not asked, for `~` would be another home.
     let entry = user.as_ref().map_or(&caller, |user| &user.entry);
     let mut found = Sink::default();
-    let names = Names { facts, user: entry, profile };
-    let context =
-        files::Context { facts, variables: &names, rank, home: &entry.home, profile_files };
+    let on_host = user::on_host(entry, facts);
+    let names = Names { facts, user: &on_host, profile };
+    let context = files::Context { facts, variables: &names, rank, home: &entry.home };
     let expand = |pattern: &Pattern| context.path(pattern);
-    let files = files::resolve(&profile.files, &root, &context, &mut found);
+    let mut files = files::resolve(&profile.files, &root, &context, &mut found);
     let mut links = root.links.clone();
     let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, &mut found);
     let process = process::resolve(&profile.process, &expand, facts, &mut found);
-    let judge = trust::Judge { facts, user: entry.uid, writable: writable(&files, &mounts) };
+    let writable = writable(&files, &mounts, &root);
+    let own = OwnProfiles::new(profile_files, entry.uid, facts);
+    own.narrow(&mut files, &mut found);
+    for (source, origin) in &writable.by_mounts {
+        own.refuse(source, *origin, &mut found);
+    }
+    let writable = writable.all();
+    unseen(&files, &writable, &mut found);
+    let judge = trust::Judge { facts, user: entry.uid, writable };
     judge.judge(files.links.values().chain(&links).chain(&process.links), &mut found);
     refuse_impossible(&process, &namespaces, &root, facts, &mut found);
-    exposed_profiles(&mounts, &root, facts, &mut found);
     second_views(&files, &mounts, &mut found);
     let env = env::resolve(&profile.env, entry, facts, &mut found);
     let is_known = user.is_some();
@@ -114,52 +123,56 @@ pub fn resolve(
     })
 }
 
-/// Returns the paths of the host that the command can write, and who granted them.
+/// Paths of the host that the command can write, and who granted them.
+struct Writable {
+    by_files: Vec<(PathBuf, Origin)>,
+    by_mounts: Vec<(PathBuf, Origin)>,
+}
+
+impl Writable {
+    fn all(self) -> Vec<(PathBuf, Origin)> {
+        [self.by_files, self.by_mounts].concat()
+    }
+}
+
 fn writable(
     files: &files::Rule,
     mounts: &[(PathBuf, Sourced<mounts::Rule>)],
-) -> Vec<(PathBuf, Origin)> {
+    root: &root::Rule,
+) -> Writable {
     let grants = files.intents.iter().filter(|(_, intent)| intent.verb == files::Verb::Write);
-    let mut all: Vec<_> = grants.map(|(path, intent)| (path.clone(), intent.origin)).collect();
-    for (_, rule) in mounts {
-        if let mounts::Rule::Bind { source, options, .. } = &rule.value
-            && !options.contains(&MountOption::Ro)
-        {
-            all.push((source.clone(), rule.origin));
+    let binds = mounts.iter().filter_map(|(_, rule)| match &rule.value {
+        mounts::Rule::Bind { source, options, .. } if !options.contains(&MountOption::Ro) => {
+            Some((source.clone(), rule.origin))
         }
+        _ => None,
+    });
+    let own = root.directory.iter().filter(|_| root.is_writable);
+    Writable {
+        by_files: grants.map(|(path, intent)| (path.clone(), intent.origin)).collect(),
+        by_mounts: binds.chain(own.map(|(path, _)| (path.clone(), root.origin))).collect(),
     }
-    all
 }
 
-/// Refuses a writable bind that shows the directories of profiles under another name.
-fn exposed_profiles(
-    mounts: &[(PathBuf, Sourced<mounts::Rule>)],
-    root: &root::Rule,
-    facts: &dyn Facts,
-    sink: &mut Sink,
-) {
-    let writable = |(_, rule): &(PathBuf, Sourced<mounts::Rule>)| {
-        let mounts::Rule::Bind { source, options, .. } = &rule.value else { return None };
-        (!options.contains(&MountOption::Ro)).then(|| (source.clone(), rule.origin))
-    };
-    let own = root.directory.as_ref().filter(|_| root.is_writable);
-    let own = own.map(|(path, _)| (path.clone(), root.origin));
-    for (source, origin) in mounts.iter().filter_map(writable).chain(own) {
-        for directory in facts.profile_directories() {
-            let found = trust::follow(&directory, origin, facts);
-            let Ok(trust::Followed { path: real, .. }) = found else { continue };
-            if real.starts_with(&source) || source.starts_with(&real) {
-                sink.push(
-                    Diagnostic::error(
-                        Code::OwnProfiles,
-                        "a writable mount would let the command change profiles of sbx",
-                    )
-                    .at(origin)
-                    .with_note(format!("profiles are looked for in {}", directory.display()))
-                    .help("make it `ro`, or show a smaller part of the tree"),
-                );
-            }
-        }
+/// Refuses rules about paths that nobody may look at and that the command may write above: with
+/// `chmod` it would decide over the next start which of them hold.
+fn unseen(files: &files::Rule, writable: &[(PathBuf, Origin)], sink: &mut Sink) {
+    for (path, origin) in &files.unseen {
+        let above = |(writable, _): &&(PathBuf, Origin)| path.starts_with(writable);
+        let Some((_, writer)) = writable.iter().find(above) else { continue };
+        let shown = printable_os(path);
+        sink.push(
+            Diagnostic::error(
+                Code::NotEnforceable,
+                format!("what lies at `{shown}` is not known: you may not look there"),
+            )
+            .at(*origin)
+            .label(*writer, "the command can write here")
+            .with_note("the command could have closed it, to be rid of this rule")
+            .help(format!(
+                "look why, and let yourself in: `chmod u+rx` on {shown} and what is above it"
+            )),
+        );
     }
 }
 
@@ -381,8 +394,8 @@ fn workdir(
     let found = if tree.has_directory(home) { home.clone() } else { PathBuf::from("/") };
     let text = format!(
         "the working directory {} cannot be seen inside: it is {}",
-        cwd.display(),
-        found.display()
+        printable_os(cwd),
+        printable_os(&found)
     );
     plan.note(text, Origin::DEFAULT);
     (found, Origin::DEFAULT)

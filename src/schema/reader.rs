@@ -136,6 +136,9 @@ impl<'a, 's> Reader<'a, 's> {
         unknown.retain(|key| !self.taken.iter().any(|taken| key.get_ref() == taken));
         unknown.sort_by_key(|key| key.span().start);
         for key in unknown {
+            if self.sink.is_full() {
+                return;
+            }
             let name = key.get_ref().as_ref();
             let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
             if reserved.0.contains(&name) {

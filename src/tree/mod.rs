@@ -112,13 +112,13 @@ impl<'f> Tree<'f> {
             *is_pinned = true;
             return;
         }
-        let Some((at, Entry { node: Node::Bind { source, options, .. }, .. })) = self.above(path)
-        else {
-            return;
+        let Ground::Host(source, _) = self.ground(path) else { return };
+        let options = match self.above(path).map(|(_, above)| &above.node) {
+            Some(Node::Bind { options, .. }) => options.clone(),
+            _ => vec![MountOption::Nosuid, MountOption::Nodev],
         };
-        let source = source.join(path.strip_prefix(at).unwrap_or(path));
-        let options = options.clone();
-        if let Some(fact) = self.facts.file(&source) {
+        if let Some(fact) = self.facts.file(&source).filter(|fact| fact.kind == FileKind::Directory)
+        {
             let identity = SourceIdentity::from(&fact);
             let node = Node::Bind { source, identity, options, is_pinned: true };
             self.put_if_free(path, node, origin);
@@ -251,6 +251,14 @@ impl<'f> Tree<'f> {
                 Ground::Proc => {
                     made.insert(path.clone());
                     false
+                }
+                // Neither here; where sbx may not look, it is refused below.
+                Ground::Host(host, _)
+                    if entry.node == Node::Cover
+                        && self.facts.file(&host).is_none()
+                        && !self.facts.is_closed(&host) =>
+                {
+                    continue;
                 }
                 Ground::Host(host, granted) => {
                     if self.is_redundant(path, &host, &entry.node) {

@@ -77,6 +77,71 @@ as_both! {
         assert!(ended.stderr.contains("No such file"), "{ended:#?}");
     }
 
+    fn a_rule_does_not_go_because_its_path_was_closed(caller) {
+        // Root may look everywhere: there the rules hold, here the start is refused.
+        let work = world(caller);
+        let (w, data, hidden) = (work.at("w"), work.at("w/data"), work.at("w/a/hidden"));
+        for (rule, seek) in [
+            (["--hide", &format!("?{hidden}")], format!("cat {hidden}/key")),
+            (["--read", &format!("?{data}")], format!("echo evil >> {data}/key")),
+            (["--hide", &format!("?{w}/*/hidden")], format!("cat {hidden}/key")),
+            (["--hide", &format!("?{w}/**/hidden")], format!("cat {hidden}/key")),
+        ] {
+            let run = |script: &str| {
+                sh(caller, script).args(["--write", &w]).args(rule).cwd("/").ended()
+            };
+            for mode in ["000", "300"] {
+                run(&format!("chmod {mode} {w}"));
+                let ended = run(&format!("chmod 755 {w}; {seek}"));
+                assert_ne!(ended.status, 0, "{rule:?} {mode}: {ended:#?}");
+                assert_eq!(ended.stdout, "", "{rule:?} {mode}");
+                assert_eq!(work.read("w/data/key"), "harmless", "{rule:?} {mode}");
+                if caller == Caller::Ordinary && (mode == "000" || rule[1].contains('*')) {
+                    ended.refused(125, &["the command can write here", "chmod u+rx"]);
+                }
+                fs::set_permissions(&w, fs::Permissions::from_mode(0o755)).expect("ours");
+            }
+        }
+    }
+
+    fn a_pattern_is_not_replaced_by_a_name_that_looks_like_it(caller) {
+        let work = world(caller);
+        work.file("w/a.key", SECRET);
+        for (pattern, plant) in [("*.key", "touch './*.key'"), ("?a.ke[y]", "touch './?a.ke[y]'")] {
+            let run = |script: &str| {
+                let args = ["--write", ".", "--hide", pattern];
+                sh(caller, script).args(args).cwd(work.at("w")).ended()
+            };
+            run(plant).fine();
+            assert_eq!(run("cat a.key").stdout, "", "{pattern}");
+        }
+    }
+
+    fn what_only_a_mount_shows_can_be_hidden(caller) {
+        let work = world(caller);
+        let bind = format!("{}:/other:rw", work.at("w"));
+        let run = |script: &str| {
+            sh(caller, script).args(["--bind", &bind, "--hide", "/other/a/hidden"]).ended()
+        };
+        let ended = run("mv /other/a /other/b; cat /other/*/hidden/key");
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+        assert!(work.has("w/a/hidden/key"), "it was moved away");
+        assert_eq!(run("cat /other/data/key").fine().stdout, "harmless");
+    }
+
+    fn a_profile_is_not_rewritten_through_a_mount(caller) {
+        let work = world(caller);
+        let profile = work.profile(caller, "w/my.toml", "sbx = 1\n");
+        let profile = profile.to_str().expect("UTF-8");
+        for to in ["/x".to_owned(), work.at("w")] {
+            let bind = format!("{}:{to}:rw", work.at("w"));
+            let ended = sh(caller, "true").args(["-p", profile, "--bind", &bind]).ended();
+            ended.refused(125, &["error[own-profiles]", profile, "make it `ro`"]);
+        }
+        let bind = format!("{}:/x", work.at("w"));
+        sh(caller, "true").args(["-p", profile, "--bind", &bind]).ended().fine();
+    }
+
     fn hiding_what_nothing_shows_changes_nothing(caller) {
         let work = world(caller);
         let hidden = work.at("w/a/hidden");
@@ -143,6 +208,115 @@ fn a_link_to_the_profiles_cannot_be_replaced() {
         .args(["--write", &work.at("config")])
         .ended();
     ended.refused(125, &["which the command could replace"]);
+}
+
+/// An ordinary caller whose profiles lie in `config` of the world.
+fn with_config(work: &Work, script: &str) -> Sbx {
+    sh(Caller::Ordinary, script).env("XDG_CONFIG_HOME", work.at("config"))
+}
+
+#[test]
+fn a_link_to_the_profiles_cannot_be_replaced_through_a_mount() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "dot", "dot/sbx", "dot/sbx/profiles"] {
+        work.directory(directory);
+    }
+    work.link(work.at("dot/sbx"), "config/sbx");
+    let bind = format!("{}:/c:rw", work.at("config"));
+    let ended = with_config(&work, "true").args(["--bind", &bind]).ended();
+    ended.refused(125, &["error[own-profiles]", "make it `ro`"]);
+}
+
+#[test]
+fn what_a_link_among_the_profiles_leads_to_is_never_writable() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+        work.directory(directory);
+    }
+    let profile = work.file("w/my.toml", "sbx = 1\n");
+    work.link(&profile, "config/sbx/profiles/my.toml");
+    let path = profile.display();
+    let ended = with_config(&work, &format!("echo evil >> {path}; echo done"));
+    let ended = ended.args(["--write", &work.at("w")]).ended();
+    assert_eq!(ended.stdout, "done\n", "{ended:#?}");
+    assert_eq!(work.read("w/my.toml"), "sbx = 1\n");
+}
+
+#[test]
+fn profiles_that_were_closed_do_not_give_way_to_others() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+        work.directory(directory);
+    }
+    work.file("config/sbx/profiles/build.toml", "sbx = 1\n[files]\nhide = [\"?~/x\"]\n");
+    let plan = || {
+        let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at("config"));
+        plan.args(["-p", "build"]).command(["true"]).ended()
+    };
+    plan().fine();
+    for closed in ["config", "config/sbx/profiles"] {
+        fs::set_permissions(work.at(closed), fs::Permissions::from_mode(0o000)).expect("ours");
+        plan().refused(125, &["error[unreadable-profile]", "(EACCES)", "chmod u+rx"]);
+        // One of them might serve this command.
+        let run = Sbx::run(Caller::Ordinary).env("XDG_CONFIG_HOME", work.at("config"));
+        run.command(["true"]).ended().refused(125, &["error[unreadable-profile]"]);
+        fs::set_permissions(work.at(closed), fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+}
+
+#[test]
+fn profiles_of_a_start_without_an_environment_are_kept_as_well() {
+    let work = world(Caller::Ordinary);
+    let config = work.account.home.join(".config/sbx/profiles");
+    let script = format!("echo evil > {}/planted-by-a-test.toml", config.display());
+    let home = work.account.home.to_str().expect("UTF-8").to_owned();
+    // HOME says another place: the one of passwd counts all the same.
+    let ended = sh(Caller::Ordinary, &script)
+        .env("HOME", work.at("w"))
+        .args(["--write", &home, "--home", "none"])
+        .ended();
+    assert_ne!(ended.status, 0, "{ended:#?}");
+    assert!(!config.join("planted-by-a-test.toml").exists());
+}
+
+as_root! {
+    fn profiles_of_the_commands_user_are_kept_when_root_starts_it() {
+        let work = world(Caller::Root);
+        let config = work.account.home.join(".config/sbx/profiles");
+        let script = format!("echo evil > {}/planted-by-a-test.toml", config.display());
+        let home = work.account.home.to_str().expect("UTF-8").to_owned();
+        let ended = sh(Caller::Root, &script).args(["--write", &home]).ended();
+        assert_ne!(ended.status, 0, "{ended:#?}");
+        assert!(!config.join("planted-by-a-test.toml").exists());
+    }
+}
+
+#[test]
+fn a_root_directory_does_not_choose_which_home_of_the_host_is_shown() {
+    let work = world(Caller::Ordinary);
+    for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev", "root/bin"] {
+        work.directory(directory);
+    }
+    let account = &work.account;
+    let (uid, gid, name) = (account.uid, account.gid, &account.name);
+    let row = format!("{name}:x:{uid}:{gid}::{}:/bin/sh\n", work.at("secret"));
+    work.file("root/etc/passwd", &row);
+    work.file("root/etc/group", &format!("{name}:x:{gid}:\n"));
+    let probe = tools().probe.clone();
+    fs::copy(probe, work.path().join("root/bin/probe")).expect("ours");
+    fs::set_permissions(work.path().join("root/bin/probe"), fs::Permissions::from_mode(0o755))
+        .expect("ours");
+    let key = work.at("secret/key");
+    for args in
+        [&["--home", "host"][..], &["--home", "host-read"], &["--set", "files.read=[\"~\"]"]]
+    {
+        let ended = Sbx::run(Caller::Ordinary)
+            .args(["--rootfs", &work.at("root")])
+            .args(args)
+            .command(["/bin/probe", "open", &key, "r"])
+            .ended();
+        assert!(!ended.stdout.contains("ok"), "{args:?}: {ended:#?}");
+    }
 }
 
 as_root! {

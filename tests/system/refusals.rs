@@ -4,8 +4,9 @@ use crate::common::{Caller, Ended, Sbx, Work, as_both, as_root};
 
 /// Runs a profile that is to be refused; the command would leave a file behind.
 fn refused(caller: Caller, text: &str) -> Ended {
-    let work = Work::new(caller);
-    let profile = work.profile(caller, "bad.toml", text);
+    // Apart: the profile in use is never writable inside.
+    let (work, profiles) = (Work::new(caller), Work::new(caller));
+    let profile = profiles.profile(caller, "bad.toml", text);
     let ended = Sbx::run(caller)
         .profile(&profile)
         .args(["--bind", &format!("{}:/work:rw", work.at(""))])
@@ -28,8 +29,8 @@ fn says(ended: &Ended, words: &[&str]) {
 as_both! {
     fn the_marker_appears_with_a_profile_that_is_right(caller) {
         // The control of every test below.
-        let work = Work::new(caller);
-        let profile = work.profile(caller, "good.toml", "sbx = 1\n");
+        let (work, profiles) = (Work::new(caller), Work::new(caller));
+        let profile = profiles.profile(caller, "good.toml", "sbx = 1\n");
         Sbx::run(caller)
             .profile(&profile)
             .args(["--bind", &format!("{}:/work:rw", work.at(""))])

@@ -1,10 +1,10 @@
 //! From names and numbers to the entry, group and groups of the command's user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Name, Spec};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::facts::{Caller, Passwd, Users};
+use crate::facts::{Caller, Facts, Passwd, Users};
 use crate::value::Sourced;
 
 /// Finds users and groups in the files of one system.
@@ -104,4 +104,15 @@ pub fn entry_of(caller: &Caller, users: &Users) -> Passwd {
         home: "/".into(),
         shell: "/bin/sh".into(),
     })
+}
+
+/// Returns the user as the host knows it, whose home `~` is in paths of the host. One that the host
+/// does not know has none.
+pub fn on_host(entry: &Passwd, facts: &dyn Facts) -> Passwd {
+    let host = facts.users(Path::new("/"));
+    match host.uid(entry.uid) {
+        Some(row) => row.clone(),
+        None if facts.caller().uid == entry.uid => entry_of(facts.caller(), &host),
+        None => Passwd { home: "/nonexistent".into(), ..entry.clone() },
+    }
 }

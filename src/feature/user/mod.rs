@@ -4,7 +4,7 @@ mod lookup;
 mod maps;
 mod passwd;
 
-pub use lookup::entry_of;
+pub use lookup::{entry_of, on_host};
 pub use maps::Maps;
 pub use passwd::minimal_files;
 

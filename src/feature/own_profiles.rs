@@ -1,0 +1,133 @@
+//! Profiles of sbx are never writable inside: what is written there decides over the next start.
+//!
+//! What counts: the directories that profiles are looked for in, by this start and by others of the
+//! caller and of the command's user; the files that this run was made from; and what links in those
+//! directories lead to. A rule of `[files]` that would make one writable is narrowed where that is
+//! possible, anything else is refused.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::NAME;
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
+use crate::facts::{Facts, FileKind};
+use crate::feature::files::{self, Intent, Verb};
+use crate::feature::trust::{self, Followed};
+
+/// The profiles that there are, and where others would be looked for.
+#[derive(Debug)]
+pub struct OwnProfiles<'f> {
+    facts: &'f dyn Facts,
+    paths: BTreeSet<PathBuf>,
+}
+
+impl<'f> OwnProfiles<'f> {
+    /// Finds them; `files` are those of this run, `user` is the command's.
+    pub fn new(files: &[PathBuf], user: u32, facts: &'f dyn Facts) -> Self {
+        let mut paths: BTreeSet<PathBuf> = facts.profile_directories().into_iter().collect();
+        // A start with another environment, or by that user, looks there.
+        let host = facts.users(Path::new("/"));
+        let homes = [facts.caller().uid, user].map(|uid| host.uid(uid).map(|row| row.home.clone()));
+        for home in homes.into_iter().flatten().filter(|home| facts.file(home).is_some()) {
+            paths.insert(home.join(".config").join(NAME).join("profiles"));
+        }
+        let links: Vec<PathBuf> =
+            paths.iter().flat_map(|directory| links_in(directory, facts)).collect();
+        paths.extend(links);
+        paths.extend(files.iter().cloned());
+        Self { facts, paths }
+    }
+
+    fn followed(&self) -> impl Iterator<Item = (&Path, Followed)> {
+        let follow = |path: &Path| trust::follow(path, Origin::DEFAULT, self.facts).ok();
+        self.paths.iter().filter_map(move |path| Some((path.as_path(), follow(path)?)))
+    }
+
+    /// Makes read-only what rules for files would let the command write.
+    pub fn narrow(&self, files: &mut files::Rule, sink: &mut Sink) {
+        for (path, Followed { path: real, fact, links }) in self.followed() {
+            let shown = printable_os(path);
+            let over = |link: &trust::Link| {
+                let writer = files.writer(link.path.parent()?)?;
+                Some((printable_os(&link.path), writer.origin))
+            };
+            if let Some((link, origin)) = links.iter().find_map(over) {
+                let text = format!(
+                    "profiles of sbx are reached over the link `{link}`, which the command could replace"
+                );
+                sink.push(
+                    Diagnostic::error(Code::OwnProfiles, text).at(origin).help(
+                        "grant less, or have what the link leads to in the place of the link",
+                    ),
+                );
+                continue;
+            }
+            let below = |(path, intent): &(&PathBuf, &Intent)| {
+                intent.verb == Verb::Write && path.starts_with(&real)
+            };
+            if let Some((path, intent)) = files.intents.iter().find(below) {
+                let text = format!(
+                    "`{}` belongs to the profiles of sbx and cannot be writable inside",
+                    printable_os(path)
+                );
+                sink.push(
+                    Diagnostic::error(Code::OwnProfiles, text)
+                        .at(intent.origin)
+                        .help("remove it: who writes there decides over the next start"),
+                );
+                continue;
+            }
+            let Some(grant) = files.writer(&real).cloned() else { continue };
+            if self.facts.is_closed(&real) {
+                let text = format!("profiles of sbx may lie in {shown}, where you may not look");
+                sink.push(
+                    Diagnostic::error(Code::OwnProfiles, text)
+                        .at(grant.origin)
+                        .help("let yourself in: `chmod u+rx` on the directories above it"),
+                );
+            } else if fact.is_none() {
+                let text = format!("this would let the command make profiles of sbx in {shown}");
+                sink.push(
+                    Diagnostic::error(Code::OwnProfiles, text)
+                        .at(grant.origin)
+                        .help(format!(
+                            "create it, `mkdir -p {shown}`: where it is there it is kept read-only"
+                        ))
+                        .help("or grant less"),
+                );
+            } else {
+                let origin = grant.origin.implied_by("`profiles are never writable inside`");
+                let intent = Intent { verb: Verb::Read, fact, is_pinned: true, origin, ..grant };
+                files.intents.insert(real, intent);
+            }
+        }
+    }
+
+    /// Refuses a part of the host that is writable inside under whatever name.
+    pub fn refuse(&self, source: &Path, origin: Origin, sink: &mut Sink) {
+        for (path, Followed { path: real, links, .. }) in self.followed() {
+            let is_over = links.iter().any(|link| link.path.starts_with(source));
+            if !(is_over || real.starts_with(source) || source.starts_with(&real)) {
+                continue;
+            }
+            sink.push(
+                Diagnostic::error(
+                    Code::OwnProfiles,
+                    "a writable mount would let the command change profiles of sbx",
+                )
+                .at(origin)
+                .with_note(format!("profiles: {}", path.display()))
+                .help("make it `ro`, or show a smaller part of the tree"),
+            );
+        }
+    }
+}
+
+/// Links among the profiles of a directory: what they lead to is a profile as well.
+fn links_in(directory: &Path, facts: &dyn Facts) -> Vec<PathBuf> {
+    let is_profile =
+        |name: &std::ffi::OsString| Path::new(name).extension().is_some_and(|e| e == "toml");
+    let names = facts.names(directory).unwrap_or_default();
+    let paths = names.iter().filter(|name| is_profile(name)).map(|name| directory.join(name));
+    paths.filter(|path| facts.file(path).is_some_and(|fact| fact.kind == FileKind::Link)).collect()
+}
