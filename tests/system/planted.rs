@@ -297,6 +297,9 @@ fn a_root_directory_does_not_choose_which_home_of_the_host_is_shown() {
     for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev", "root/bin"] {
         work.directory(directory);
     }
+    // A place for it to be mounted on.
+    let place = format!("{}{}", work.at("root"), work.at("secret"));
+    fs::create_dir_all(place).expect("ours");
     let account = &work.account;
     let (uid, gid, name) = (account.uid, account.gid, &account.name);
     let row = format!("{name}:x:{uid}:{gid}::{}:/bin/sh\n", work.at("secret"));
