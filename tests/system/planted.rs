@@ -268,26 +268,28 @@ fn profiles_that_were_closed_do_not_give_way_to_others() {
 fn profiles_of_a_start_without_an_environment_are_kept_as_well() {
     let work = world(Caller::Ordinary);
     let config = work.account.home.join(".config/sbx/profiles");
-    let script = format!("echo evil > {}/planted-by-a-test.toml", config.display());
+    let planted = config.join(format!("planted-{}.toml", std::process::id()));
+    let script = format!("echo evil > {}", planted.display());
     let home = work.account.home.to_str().expect("UTF-8").to_owned();
     // HOME says another place: the one of passwd counts all the same.
     let ended = sh(Caller::Ordinary, &script)
         .env("HOME", work.at("w"))
         .args(["--write", &home, "--home", "none"])
         .ended();
-    assert_ne!(ended.status, 0, "{ended:#?}");
-    assert!(!config.join("planted-by-a-test.toml").exists());
+    let was_planted = fs::remove_file(&planted).is_ok();
+    assert!(ended.status != 0 && !was_planted, "{ended:#?}");
 }
 
 as_root! {
     fn profiles_of_the_commands_user_are_kept_when_root_starts_it() {
         let work = world(Caller::Root);
         let config = work.account.home.join(".config/sbx/profiles");
-        let script = format!("echo evil > {}/planted-by-a-test.toml", config.display());
+        let planted = config.join(format!("planted-by-root-{}.toml", std::process::id()));
+        let script = format!("echo evil > {}", planted.display());
         let home = work.account.home.to_str().expect("UTF-8").to_owned();
         let ended = sh(Caller::Root, &script).args(["--write", &home]).ended();
-        assert_ne!(ended.status, 0, "{ended:#?}");
-        assert!(!config.join("planted-by-a-test.toml").exists());
+        let was_planted = fs::remove_file(&planted).is_ok();
+        assert!(ended.status != 0 && !was_planted, "{ended:#?}");
     }
 }
 

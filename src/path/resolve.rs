@@ -1,0 +1,156 @@
+//! Links on the way to a path.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use super::NoPath;
+use crate::facts::{Facts, FileFact};
+
+/// How many links one path may go through, as in path_resolution(7).
+pub const MAX_LINKS: usize = 40;
+
+/// What a path comes to after its links were followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The path without links in its parents; the last component is not followed.
+    pub path: PathBuf,
+    /// What lies there; nothing if it is missing.
+    pub fact: Option<FileFact>,
+    /// The links on the way, each without links in its own parents.
+    pub links: Vec<PathBuf>,
+}
+
+/// Follows the links in a path's parents, not a link at its end.
+///
+/// Links are followed inside `root`: an absolute target begins there again (chroot(2)).
+///
+/// # Errors
+/// Too many links.
+pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, NoPath> {
+    let mut out = root.to_owned();
+    let mut links = Vec::new();
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    let mut todo: Vec<OsString> = parts(inside);
+    todo.reverse();
+    let mut fact = facts.file(&out);
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            if out != root {
+                out.pop();
+            }
+            fact = facts.file(&out);
+            continue;
+        }
+        out.push(&part);
+        fact = facts.file(&out);
+        let target = fact.as_ref().filter(|_| !todo.is_empty()).and_then(|f| f.link.clone());
+        let Some(target) = target else { continue };
+        if links.len() >= MAX_LINKS {
+            return Err(too_many_links());
+        }
+        links.push(out.clone());
+        if target.is_absolute() {
+            out = root.to_owned();
+        } else {
+            out.pop();
+        }
+        todo.extend(parts(target.strip_prefix("/").unwrap_or(&target)).into_iter().rev());
+    }
+    Ok(Resolved { path: out, fact, links })
+}
+
+/// Returns the reason of a path that leads in a circle, or might.
+pub fn too_many_links() -> NoPath {
+    NoPath::missing(
+        format!("it goes through more than {MAX_LINKS} links"),
+        "name the place that the links are to lead to",
+    )
+}
+
+fn parts(path: &Path) -> Vec<OsString> {
+    let keep = |c: Component<'_>| match c {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+    };
+    path.components().filter_map(keep).collect()
+}
+
+/// Returns the target of a link as a path of its own, with the link's directory in front of a
+/// relative one.
+pub fn link_target(link: &Path, target: &Path) -> PathBuf {
+    link.parent().unwrap_or(Path::new("/")).join(target)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::facts::{Caller, FileKind, Kernel, Recorded};
+
+    pub(in crate::path) fn host(entries: &[(&str, Option<&str>)]) -> Recorded {
+        let fact = |link: Option<&str>| FileFact {
+            kind: if link.is_some() { FileKind::Link } else { FileKind::Directory },
+            dev: 1,
+            ino: 1,
+            mode: 0o755,
+            uid: 0,
+            nlink: 1,
+            link: link.map(PathBuf::from),
+        };
+        Recorded {
+            caller: Caller {
+                uid: 1,
+                gid: 1,
+                groups: Vec::new(),
+                capabilities: 0,
+                cwd: "/".into(),
+                umask: 0o22,
+                terminals: [false; 3],
+            },
+            kernel: Kernel { landlock_abi: 7, last_capability: 40, machine: "x86_64".into() },
+            env: BTreeMap::new(),
+            files: entries.iter().map(|(p, l)| (PathBuf::from(p), fact(*l))).collect(),
+            closed: Vec::new(),
+            users: BTreeMap::new(),
+            rlimits: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            profile_directories: vec![],
+            uid_map: vec![],
+            gid_map: vec![],
+        }
+    }
+
+    #[test]
+    fn links_in_parents_are_followed_and_the_last_one_is_not() {
+        let host = host(&[
+            ("/", None),
+            ("/bin", Some("usr/bin")),
+            ("/usr", None),
+            ("/usr/bin", None),
+            ("/usr/bin/vi", Some("/etc/alternatives/vi")),
+        ]);
+        let found = resolve(Path::new("/bin/vi"), Path::new("/"), &host).expect("few links");
+        assert_eq!(found.path, Path::new("/usr/bin/vi"));
+        assert_eq!(found.links, [Path::new("/bin")]);
+        assert_eq!(found.fact.map(|f| f.kind), Some(FileKind::Link));
+        let up = resolve(Path::new("/bin/../x/./y"), Path::new("/"), &host).expect("few links");
+        assert_eq!(up.path, Path::new("/usr/x/y"));
+    }
+
+    #[test]
+    fn an_absolute_link_stays_inside_its_root() {
+        let host = host(&[("/r", None), ("/r/a", Some("/b")), ("/r/b", None)]);
+        let found = resolve(Path::new("/a/x"), Path::new("/r"), &host).expect("few links");
+        assert_eq!(found.path, Path::new("/r/b/x"));
+        let out = resolve(Path::new("/../../x"), Path::new("/r"), &host).expect("few links");
+        assert_eq!(out.path, Path::new("/r/x"));
+    }
+
+    #[test]
+    fn a_circle_of_links_is_an_error() {
+        let host = host(&[("/a", Some("b")), ("/b", Some("a"))]);
+        assert!(resolve(Path::new("/a/x"), Path::new("/"), &host).is_err());
+    }
+}
