@@ -273,7 +273,7 @@ impl std::fmt::Debug for dyn Facts + '_ {
     }
 }
 
-/// Facts that were written down: the form of golden tests and of bug reports.
+/// Facts that were written down: tests plan from them without a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// The process that started sbx.

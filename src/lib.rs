@@ -16,7 +16,7 @@
 //! | modules | what |
 //! | --- | --- |
 //! | [`diag`] | what is told to the user, and where it was asked for |
-//! | [`value`], [`capability`], [`rights`], [`filter`] | plain data; system-call filters |
+//! | [`value`], [`unit`], [`capability`], [`rights`], [`filter`] | plain data; system-call filters |
 //! | [`facts`] | what is known about the host and the caller |
 //! | [`schema`], [`plan`] | keys and their TOML; the steps that will be carried out |
 //! | [`path`] | paths as profiles write them |
@@ -46,6 +46,7 @@ pub mod schema;
 pub mod store;
 mod sys;
 pub mod tree;
+pub mod unit;
 pub mod value;
 
 pub use sys::alloc::Bump;

@@ -13,7 +13,8 @@ use crate::feature::{dev, files, network};
 use crate::path::{PATH_MAX, Pattern};
 use crate::profile::{Heading, Layer, LayerKind, Profile};
 use crate::schema::unknown_choice;
-use crate::value::{ByteSize, List};
+use crate::unit::ByteSize;
+use crate::value::List;
 
 /// Returns the layer of the flags and the command.
 pub(super) fn layer(

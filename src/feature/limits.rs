@@ -5,7 +5,8 @@ use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
 use crate::plan::{Action, Builder};
 use crate::schema::{Leaf, Reader, Value, section, toml_string};
-use crate::value::{ByteSize, Millis, Slot};
+use crate::unit::{ByteSize, Millis};
+use crate::value::Slot;
 
 /// A soft and a hard limit as they were written: `"1024"`, `"1024:4096"`, `"64M"`, `"unlimited"`.
 #[derive(Debug, Clone, PartialEq, Eq)]

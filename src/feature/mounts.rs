@@ -8,7 +8,8 @@ use crate::feature::trust::{self, Link};
 use crate::path::{NoPath, Pattern};
 use crate::plan::{MountOption, SourceIdentity};
 use crate::schema::{Key, Leaf, Reader, Section, ShownKey, Value, choice_leaf, section};
-use crate::value::{ByteSize, List, Mode, Slot, Sourced, Table};
+use crate::unit::{ByteSize, Mode};
+use crate::value::{List, Slot, Sourced, Table};
 
 /// What is mounted or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

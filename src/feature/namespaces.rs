@@ -165,7 +165,7 @@ pub struct Rule {
     pub domainname: Option<Sourced<String>>,
     /// User namespaces made by the command.
     pub nested: Sourced<NestedUsers>,
-    /// Whether the mounts are locked.
+    /// What asked for the mounts to be locked, if they are.
     pub locks: Option<Origin>,
 }
 

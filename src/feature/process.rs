@@ -8,7 +8,8 @@ use crate::feature::trust::{self, Link};
 use crate::path::{NoPath, Pattern};
 use crate::plan::{Action, Builder, StdSource};
 use crate::schema::{Leaf, Reader, Value, section, toml_string};
-use crate::value::{List, Millis, Mode, Slot};
+use crate::unit::{Millis, Mode};
+use crate::value::{List, Slot};
 
 /// Where a standard stream comes from, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

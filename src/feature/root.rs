@@ -60,9 +60,9 @@ pub struct Rule {
     pub links: Vec<Link>,
     /// Whether it can be written.
     pub is_writable: bool,
-    /// Whether /tmp is mounted.
+    /// Where /tmp was asked for, if it is mounted.
     pub mounts_tmp: Option<Origin>,
-    /// Whether /proc is mounted.
+    /// Where /proc was asked for, if it is mounted.
     pub mounts_proc: Option<Origin>,
     /// Where it was asked for.
     pub origin: Origin,

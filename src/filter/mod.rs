@@ -7,7 +7,7 @@
 //!   filter lets the last steps before `execve` through.
 //!
 //! Nothing here talks to the kernel: the caller installs the program with `seccomp(2)`, with
-//! `no_new_privs` set, as its last step.
+//! `no_new_privs` set, as late as it can.
 //!
 //! Three rules hold for every program: the architecture is tested first; arguments are compared
 //! as values, never as what they point to; a number without a rule gets

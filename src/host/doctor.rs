@@ -1,5 +1,5 @@
-//! What this machine can enforce: each thing is tried, not looked up, and what does not work
-//! comes with its cause and a remedy.
+//! What this machine can enforce: what can be tried is tried, and what does not work comes with
+//! its cause and a remedy.
 
 use std::path::Path;
 

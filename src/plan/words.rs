@@ -7,7 +7,7 @@ use super::terms::{IdMap, MapWriter, Namespace, StdSource};
 use crate::capability;
 use crate::diag::printable;
 use crate::rights;
-use crate::value::{ByteSize, Mode};
+use crate::unit::{ByteSize, Mode};
 
 impl fmt::Display for Action {
     #[expect(clippy::too_many_lines, reason = "one arm for each action; none is long")]

@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, Value, one_of, quoted};
 use crate::diag::{Code, Diagnostic, Origin};
-use crate::value::{ByteSize, Millis, Mode};
+use crate::unit::{ByteSize, Millis, Mode};
 
 /// A single value of a profile.
 pub trait Leaf: Clone + PartialEq + Sized {
@@ -64,7 +64,7 @@ pub fn unknown_choice(found: &str, known: &[&str], origin: Origin) -> Diagnostic
         .suggest(found, known.iter().copied(), one_of(known))
 }
 
-/// Makes an enum without fields a [`Leaf`] and gives it `name()` and `parse()`.
+/// Makes an enum without fields a [`Leaf`] and gives it `ALL` and `name()`.
 macro_rules! choice_leaf {
     ($type:ty, $expects:literal, [$($name:literal => $variant:ident),+ $(,)?], reserved [$($reserved:literal),*]) => {
         impl $type {
