@@ -12,7 +12,7 @@ use super::FAILED;
 use super::report::{Failure, Part};
 use crate::diag::{Code, Diagnostic, Refusal, printable_os};
 use crate::facts::{Facts, FileKind};
-use crate::plan::{Action, MountOption, Namespace, Phase, Plan, Text};
+use crate::plan::{Action, MountOption, Namespace, Phase, Plan, StdSource, Text};
 use crate::sys::describe;
 
 const ENOENT: i32 = Errno::NOENT.raw_os_error();
@@ -25,6 +25,7 @@ const ELOOP: i32 = Errno::LOOP.raw_os_error();
 const EMFILE: i32 = Errno::MFILE.raw_os_error();
 const EXDEV: i32 = Errno::XDEV.raw_os_error();
 const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
+const EBADF: i32 = Errno::BADF.raw_os_error();
 const EISDIR: i32 = Errno::ISDIR.raw_os_error();
 
 /// Returns what is said about a failure, and sbx's exit status for it: 126 and 127 as a shell has
@@ -114,11 +115,12 @@ fn with_help(refusal: Refusal, failure: &Failure, action: &Action) -> Diagnostic
         (_, _, EMFILE) => {
             refusal.help("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
         }
-        (Action::CloseDescriptors { .. }, Part::OpenSource, EISDIR) => refusal.help(format!(
+        (Action::CloseDescriptors { .. } | Action::Stdio { .. }, Part::OpenSource, EISDIR) => refusal.help(format!(
             "give descriptor {} something else than a directory: it would be a way into the host's tree",
             failure.detail
         )),
         (Action::CloseDescriptors { .. }, Part::OpenSource, _) => refusal.help(format!("open descriptor {} before starting sbx, or remove it from `keep-fds`", failure.detail)),
+        (Action::Stdio { source: StdSource::Descriptor(number), .. }, Part::OpenSource, EBADF) => refusal.help(format!("open descriptor {number} before starting sbx, or name another stream")),
         (Action::OpenStdio { .. }, _, _) => {
             refusal.help("name a file that the caller may open, in a directory that is there")
         }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{CWD, OFlags, ResolveFlags};
+use rustix::io::FdFlags;
 
 use super::Outcome;
 use super::child::{self, Hand};
-use super::image::{Image, MapTexts, Op};
+use super::image::{Image, MapTexts, Op, Stream};
 use super::init;
 use super::report::{Failure, Part, Progress, RECORD};
 use crate::capability;
@@ -162,19 +163,32 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Descriptors that the profile wants kept must be open before sbx opens any of its own.
+    /// Descriptors of the caller's that the profile names must be open before sbx opens any of its
+    /// own, and must lead nowhere where they become streams.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other operations name none")]
     fn descriptors_are_open(&self) -> std::result::Result<(), Failure> {
         for (step, op) in self.image.ops.iter().enumerate() {
-            let Op::CloseDescriptors { keep } = op else { continue };
             let refuse = |number: i32, errno| {
                 let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
                 Err(Failure { detail: number.cast_unsigned(), ..failure })
             };
-            for number in 0..3 {
-                is_passable(number).or_else(|errno| refuse(number, errno))?;
-            }
-            for number in keep {
-                fd::by_number(*number).map(|_| ()).or_else(|errno| refuse(*number, errno))?;
+            match op {
+                Op::Stdio { source: Stream::Descriptor(number), .. } => {
+                    // The standard three may be closed: they become /dev/null.
+                    let is_open = if *number < 3 { Ok(()) } else { is_callers(*number) };
+                    is_open
+                        .and_then(|()| is_passable(*number))
+                        .or_else(|errno| refuse(*number, errno))?;
+                }
+                Op::CloseDescriptors { keep } => {
+                    for number in 0..3 {
+                        is_passable(number).or_else(|errno| refuse(number, errno))?;
+                    }
+                    for number in keep {
+                        is_callers(*number).or_else(|errno| refuse(*number, errno))?;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -353,6 +367,13 @@ const SIGCHLD: i32 = 17;
 
 fn is_ending(number: i32) -> bool {
     [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number)
+}
+
+/// Refuses a number that the caller of sbx did not open: what came through sbx's own exec cannot be
+/// marked to be closed there, and what sbx opened itself always is.
+fn is_callers(number: i32) -> Result<()> {
+    let flags = rustix::io::fcntl_getfd(fd::by_number(number)?)?;
+    if flags.contains(FdFlags::CLOEXEC) { Err(Errno::BADF) } else { Ok(()) }
 }
 
 /// Refuses a standard stream that would lead into the host's tree: a directory, or a descriptor that

@@ -171,6 +171,35 @@ as_both! {
         assert_eq!(ended.stdout, "");
     }
 
+    fn a_descriptor_that_leads_to_the_hosts_tree_is_no_stream(caller) {
+        let work = world(caller);
+        for (stream, mode, path) in [
+            ("stdin", "dir", "secret"), ("stdout", "dir", "secret"), ("stderr", "dir", "secret"),
+            ("stdin", "path", "secret"), ("stdin", "path", "secret/key"),
+        ] {
+            let run = sh(caller, "echo started").launch(format!("fd=5:{mode}:{}", work.at(path)));
+            let ended = run.set(&format!("process.{stream}=\"fd:5\"")).ended();
+            ended.refused(125, &["descriptor 5", "a way into the host's tree", &format!("process.{stream}")]);
+            assert_eq!(ended.stdout, "", "{stream} {mode}");
+        }
+    }
+
+    fn a_descriptor_that_the_caller_did_not_open_is_no_stream(caller) {
+        // Numbers that sbx's own pipes get, and one that it never reaches.
+        for number in [3, 4, 5, 6, 7, 77] {
+            for stream in ["stdin", "stdout"] {
+                let run = sh(caller, "printf 'SBX' >&2; cat; echo started")
+                    .launch(format!("fd={number}:r:/dev/null"))
+                    .launch(format!("close={number}"));
+                let ended = run.set(&format!("process.{stream}=\"fd:{number}\"")).ended();
+                let open = format!("open descriptor {number} before starting sbx");
+                ended.refused(125, &["(EBADF)", &open, &format!("process.{stream}")]);
+                assert_eq!(ended.stdout, "", "{number}");
+                assert!(!ended.stderr.starts_with("SBX"), "{ended:#?}");
+            }
+        }
+    }
+
     fn a_named_pipe_as_a_profile_or_stream_makes_nobody_wait(caller) {
         let work = world(caller);
         let pipe = work.path().join("pipe.toml");

@@ -72,6 +72,7 @@ fn descriptor(value: &[u8]) {
         "a" => 0o1 | 0o100 | 0o2000,
         "rw" => 0o2 | 0o100,
         "dir" => 0o200_000,
+        "path" => 0o10_000_000,
         other => panic!("mode {other}"),
     };
     let fd = unsafe { sys::open(path.as_ptr(), flags, 0o644) };
