@@ -21,7 +21,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use common::{Caller, Ended, Feature, Sbx, Work, as_root, needs, tools};
+use common::{Caller, Ended, Feature, Sbx, Work, as_both, as_root, needs, tools};
 use rustix::io::FdFlags;
 use rustix::process::Signal;
 
@@ -201,6 +201,81 @@ fn kill_at(way: Way, step: usize) {
     // A process that stopped before its death signal was set goes on, and must end by itself.
     let _gone = go.write_all(&byte);
     drop(running);
+}
+
+/// Runs the hooked sbx with a directory `w` of the user, stops before the step that begins so, does
+/// something outside, and goes on.
+fn changed_before(
+    caller: Caller,
+    work: &Work,
+    args: &[String],
+    start: &str,
+    change: impl FnOnce(),
+) -> Ended {
+    let with = |run: Sbx| run.args(["--no-profile"]).args(args);
+    let script = "cat w/b/key; echo planted > w/b/planted; echo started";
+    let command = |run: Sbx| run.cwd(work.path()).command(["/bin/sh", "-c", script]);
+    let plan = command(with(Sbx::verb(caller, "plan").args(["--json"]))).ended().fine();
+    let plan: serde_json::Value = serde_json::from_str(&plan.stdout).expect("a plan is JSON");
+    let steps = plan["steps"].as_array().expect("steps");
+    let words = |step: &serde_json::Value| step["words"].as_str().expect("text").to_owned();
+    let step = steps.iter().position(|step| words(step).starts_with(start));
+    let step = step.unwrap_or_else(|| panic!("no step `{start}` in {plan:#}"));
+    let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
+    let (go_end, mut go) = std::io::pipe().expect("a pipe");
+    rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
+    rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
+    let hook = format!("stop:{step}:{}:{}", reached_end.as_raw_fd(), go_end.as_raw_fd());
+    let run = Sbx::run(caller).with_program(&tools().hooked).env("SBX_TEST_HOOK", hook);
+    let running = command(with(run)).start();
+    drop((reached_end, go_end));
+    let mut byte = [0];
+    reached.read_exact(&mut byte).unwrap_or_else(|error| panic!("`{start}`: {error}"));
+    change();
+    go.write_all(&byte).expect("somebody waits for it");
+    running.end()
+}
+
+as_both! {
+    fn a_place_that_is_exchanged_after_planning_gets_no_mount(caller) {
+        let _alone = alone();
+        for is_exchanged in [true, false] {
+            for kind in ["private", "bind", "hide"] {
+                let work = Work::new(caller);
+                for name in ["w", "w/a", "w/b", "other"] {
+                    work.directory(name);
+                }
+                work.file("w/a/key", "secret");
+                let (w, a, b) = (work.at("w"), work.at("w/a"), work.at("w/b"));
+                let more = match kind {
+                    "private" => ["--private".to_owned(), a.clone()],
+                    "hide" => ["--hide".to_owned(), a.clone()],
+                    _ => ["--bind".to_owned(), format!("{}:{a}", work.at("other"))],
+                };
+                let args = [vec!["--write".to_owned(), w], more.to_vec()].concat();
+                let start = match kind {
+                    "bind" => format!("bind {} on {a}", work.at("other")),
+                    "hide" => format!("cover directory {a}"),
+                    _ => format!("mount tmpfs on {a}"),
+                };
+                let exchange = || {
+                    if is_exchanged {
+                        let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+                        rustix::fs::renameat_with(here, &a, here, &b, flags).expect("one file system");
+                    }
+                };
+                let ended = changed_before(caller, &work, &args, &start, exchange);
+                assert!(!ended.stdout.contains("secret"), "{kind}: {ended:#?}");
+                if is_exchanged {
+                    ended.refused(125, &["looking whether it is what planning saw", "start again", &a]);
+                    assert_eq!(ended.stdout, "", "{kind}");
+                    assert!(!work.has("w/a/planted") && !work.has("w/b/planted"), "{kind}");
+                } else {
+                    assert_eq!(ended.stdout, "started\n", "{kind}: {ended:#?}");
+                }
+            }
+        }
+    }
 }
 
 as_root! {

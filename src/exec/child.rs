@@ -207,10 +207,8 @@ impl Child<'_> {
                 let tree = self.file_system(c"devpts", options, attr.set.set)?;
                 self.attach(&tree, place, is_new.then_some(true))
             }
-            Op::CoverFile { place, attr, identity } => self.cover_file(place, attr, *identity),
-            Op::CoverDirectory { place, attr, identity } => {
-                self.cover_directory(place, attr, *identity)
-            }
+            Op::CoverFile { place, attr } => self.cover_file(place, attr),
+            Op::CoverDirectory { place, attr } => self.cover_directory(place, attr),
             Op::ReadOnlySubtree { place, attr } => {
                 let target = self.target(place)?;
                 self.part.set(Part::Make);

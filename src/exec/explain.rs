@@ -68,7 +68,7 @@ fn part_words(part: Part) -> &'static str {
     match part {
         Part::Whole | Part::Killed => "",
         Part::OpenSource => ", opening the source",
-        Part::Identity => ", looking whether the source is what planning saw",
+        Part::Identity => ", looking whether it is what planning saw",
         Part::Make => ", making the mount",
         Part::Attributes => ", setting the mount's attributes",
         Part::Verify => ", verifying",

@@ -28,6 +28,8 @@ pub(super) struct Place {
     pub(super) parent: Option<CString>,
     pub(super) name: CString,
     pub(super) path: CString,
+    /// What planning saw there, where the host's tree has the place.
+    pub(super) identity: Option<SourceIdentity>,
 }
 
 /// The texts of an id map.
@@ -72,8 +74,8 @@ pub(super) enum Op {
     Symlink { place: Place, target: CString },
     DeviceNode { source: Opened, place: Place, attr: Attr, is_new: bool },
     Devpts { place: Place, attr: Attr, is_new: bool },
-    CoverFile { place: Place, attr: Attr, identity: Option<SourceIdentity> },
-    CoverDirectory { place: Place, attr: Attr, identity: Option<SourceIdentity> },
+    CoverFile { place: Place, attr: Attr },
+    CoverDirectory { place: Place, attr: Attr },
     ReadOnlySubtree { place: Place, attr: Attr },
     ReadOnly { place: Option<Place> },
     Pivot,
@@ -165,7 +167,13 @@ fn place(path: &Text) -> Ready<Place> {
         parent: parent.map(c).transpose()?,
         name: c(relative.file_name().unwrap_or_default())?,
         path: c(relative)?,
+        identity: None,
     })
+}
+
+/// A place at which a mount is attached.
+fn place_on(path: &Text, identity: Option<SourceIdentity>) -> Ready<Place> {
+    Ok(Place { identity, ..place(path)? })
 }
 
 fn maps(writer: MapWriter, users: &[IdMap], groups: &[IdMap]) -> Ready<MapTexts> {
@@ -237,14 +245,14 @@ fn op(action: &Action) -> Ready<Op> {
         Action::Directory { path, mode, owner } => {
             Op::Directory { place: place(path)?, mode: *mode, owner: *owner }
         }
-        Action::Bind { source, target, attributes, recursive, is_new } => Op::Bind {
+        Action::Bind { source, target, attributes, recursive, is_new, onto } => Op::Bind {
             source: opened(&source.path, source.identity)?,
-            place: place(target)?,
+            place: place_on(target, *onto)?,
             attr: attr(attributes),
             recursive: *recursive,
             is_new: *is_new,
         },
-        Action::Tmpfs { target, size, inodes, mode, uid, gid, attributes, is_new } => {
+        Action::Tmpfs { target, size, inodes, mode, uid, gid, attributes, is_new, onto } => {
             let mut options = vec![
                 (c("size")?, c(size.to_string())?),
                 (c("mode")?, c(format!("{mode:o}"))?),
@@ -254,10 +262,15 @@ fn op(action: &Action) -> Ready<Op> {
             if let Some(inodes) = inodes {
                 options.push((c("nr_inodes")?, c(inodes.to_string())?));
             }
-            Op::Tmpfs { place: place(target)?, options, attr: attr(attributes), is_new: *is_new }
+            Op::Tmpfs {
+                place: place_on(target, *onto)?,
+                options,
+                attr: attr(attributes),
+                is_new: *is_new,
+            }
         }
-        Action::Proc { target, is_new } => Op::Proc {
-            place: place(target)?,
+        Action::Proc { target, is_new, onto } => Op::Proc {
+            place: place_on(target, *onto)?,
             attr: attr_of(&[Nosuid, Nodev, Noexec]),
             is_new: *is_new,
         },
@@ -270,20 +283,22 @@ fn op(action: &Action) -> Ready<Op> {
         Action::Symlink { path, target } => {
             Op::Symlink { place: place(path)?, target: c(&target.0)? }
         }
-        Action::DeviceNode { source, target, is_new } => Op::DeviceNode {
+        Action::DeviceNode { source, target, is_new, onto } => Op::DeviceNode {
             source: opened(&source.path, source.identity)?,
-            place: place(target)?,
+            place: place_on(target, *onto)?,
             attr: attr_of(&[Nosuid, Noexec]),
             is_new: *is_new,
         },
-        Action::Devpts { target, is_new } => {
-            Op::Devpts { place: place(target)?, attr: attr_of(&[Nosuid, Noexec]), is_new: *is_new }
+        Action::Devpts { target, is_new, onto } => Op::Devpts {
+            place: place_on(target, *onto)?,
+            attr: attr_of(&[Nosuid, Noexec]),
+            is_new: *is_new,
+        },
+        Action::CoverFile { target, onto } => {
+            Op::CoverFile { place: place_on(target, *onto)?, attr: hidden() }
         }
-        Action::CoverFile { target, identity } => {
-            Op::CoverFile { place: place(target)?, attr: hidden(), identity: *identity }
-        }
-        Action::CoverDirectory { target, identity } => {
-            Op::CoverDirectory { place: place(target)?, attr: hidden(), identity: *identity }
+        Action::CoverDirectory { target, onto } => {
+            Op::CoverDirectory { place: place_on(target, *onto)?, attr: hidden() }
         }
 
         Action::ReadOnlySubtree { target } => {

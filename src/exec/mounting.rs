@@ -147,10 +147,16 @@ impl Child<'_> {
     }
 
     /// Opens a place inside; no link may lie on the way, and none leads out (bubblewrap
-    /// GHSA-pxhw-h44j-8pfx).
+    /// GHSA-pxhw-h44j-8pfx). What the host has there must be what planning saw: a directory that was
+    /// exchanged for another would get the mount that was meant for the first.
     pub(super) fn target(&self, place: &Place) -> Result<OwnedFd> {
         self.part.set(Part::OpenTarget);
-        mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)
+        let target = mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)?;
+        if let Some(wanted) = place.identity {
+            self.part.set(Part::Identity);
+            is_same(target.as_fd(), wanted)?;
+        }
+        Ok(target)
     }
 
     /// Attaches a mount at a place; `make` says that a directory or a file is to be made for it.
@@ -175,39 +181,18 @@ impl Child<'_> {
         mount::move_mount(tree.as_fd(), target.as_fd())
     }
 
-    pub(super) fn cover_file(
-        &self,
-        place: &Place,
-        attr: &Attr,
-        identity: Option<SourceIdentity>,
-    ) -> Result<()> {
+    pub(super) fn cover_file(&self, place: &Place, attr: &Attr) -> Result<()> {
         let null = self.null(OFlags::PATH)?;
         self.part.set(Part::Make);
         let tree = mount::open_tree_clone(null.as_fd(), false)?;
         self.attributes(tree.as_fd(), false, attr)?;
-        self.cover(&tree, place, identity)
+        self.attach(&tree, place, None)
     }
 
-    pub(super) fn cover_directory(
-        &self,
-        place: &Place,
-        attr: &Attr,
-        identity: Option<SourceIdentity>,
-    ) -> Result<()> {
+    pub(super) fn cover_directory(&self, place: &Place, attr: &Attr) -> Result<()> {
         let options = [(c"size", c"4096"), (c"mode", c"0555")];
         let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
-        self.cover(&tree, place, identity)
-    }
-
-    /// Covers a place, after it was opened and seen to be what planning saw there.
-    fn cover(&self, tree: &OwnedFd, place: &Place, identity: Option<SourceIdentity>) -> Result<()> {
-        let target = self.target(place)?;
-        self.part.set(Part::Identity);
-        if let Some(wanted) = identity {
-            is_same(target.as_fd(), wanted)?;
-        }
-        self.part.set(Part::Attach);
-        mount::move_mount(tree.as_fd(), target.as_fd())
+        self.attach(&tree, place, None)
     }
 
     /// Makes the new root the root, and the old one unreachable.

@@ -11,6 +11,9 @@ use super::{Actor, Phase};
 use crate::filter::{Arch, FilterRules, Program};
 
 /// Every kernel-level thing that sbx can do.
+///
+/// `onto` is what planning saw at a target that the host's tree has; it is not shown, because it
+/// differs from host to host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant says what it does in `words`")]
@@ -66,6 +69,8 @@ pub enum Action {
         attributes: Attributes,
         recursive: bool,
         is_new: bool,
+        #[serde(skip)]
+        onto: Option<SourceIdentity>,
     },
     Tmpfs {
         target: Text,
@@ -76,10 +81,14 @@ pub enum Action {
         gid: u32,
         attributes: Attributes,
         is_new: bool,
+        #[serde(skip)]
+        onto: Option<SourceIdentity>,
     },
     Proc {
         target: Text,
         is_new: bool,
+        #[serde(skip)]
+        onto: Option<SourceIdentity>,
     },
     File {
         path: Text,
@@ -95,20 +104,24 @@ pub enum Action {
         source: Source,
         target: Text,
         is_new: bool,
+        #[serde(skip)]
+        onto: Option<SourceIdentity>,
     },
     Devpts {
         target: Text,
         is_new: bool,
+        #[serde(skip)]
+        onto: Option<SourceIdentity>,
     },
     CoverFile {
         target: Text,
         #[serde(skip)]
-        identity: Option<SourceIdentity>,
+        onto: Option<SourceIdentity>,
     },
     CoverDirectory {
         target: Text,
         #[serde(skip)]
-        identity: Option<SourceIdentity>,
+        onto: Option<SourceIdentity>,
     },
     ReadOnlySubtree {
         target: Text,

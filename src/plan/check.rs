@@ -172,7 +172,7 @@ mod tests {
             Action::Spawn { namespaces: vec![Namespace::Mount, Namespace::Pid] },
             Action::IsolateMounts,
             Action::RootTmpfs { size: 0 },
-            Action::Proc { target: "/proc".into(), is_new: true },
+            Action::Proc { target: "/proc".into(), is_new: true, onto: None },
             Action::Pivot,
             Action::NotDumpable,
             Action::Split,

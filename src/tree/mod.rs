@@ -401,10 +401,12 @@ impl<'f> Tree<'f> {
     fn step(&self, path: &Path, entry: &Entry, is_new: bool, plan: &mut Builder) {
         let at = entry.origin;
         let target = path.into();
-        let owner = match self.ground(path) {
-            Ground::Made(owner) => owner,
-            Ground::Host(..) | Ground::Proc | Ground::Closed(..) => None,
+        let (owner, there) = match self.ground(path) {
+            Ground::Made(owner) => (owner, None),
+            Ground::Host(host, _) => (None, self.facts.file(&host)),
+            Ground::Proc | Ground::Closed(..) => (None, None),
         };
+        let onto = there.as_ref().map(SourceIdentity::from);
         plan.push(
             match entry.node.clone() {
                 Node::Bind { source, identity, options, .. } => Action::Bind {
@@ -413,6 +415,7 @@ impl<'f> Tree<'f> {
                     attributes: Attributes::new(options),
                     recursive: true,
                     is_new,
+                    onto,
                 },
                 Node::Tmpfs { size, inodes, mode, owner: (uid, gid), options } => Action::Tmpfs {
                     target,
@@ -423,12 +426,13 @@ impl<'f> Tree<'f> {
                     gid,
                     attributes: Attributes::new(options),
                     is_new,
+                    onto,
                 },
-                Node::Proc => Action::Proc { target, is_new },
-                Node::Devpts => Action::Devpts { target, is_new },
+                Node::Proc => Action::Proc { target, is_new, onto },
+                Node::Devpts => Action::Devpts { target, is_new, onto },
                 Node::Device { source, identity } => {
                     let source = Source { path: (&source).into(), identity };
-                    Action::DeviceNode { source, target, is_new }
+                    Action::DeviceNode { source, target, is_new, onto }
                 }
                 Node::File { contents, mode } => {
                     Action::File { path: target, mode, owner, contents }
@@ -437,17 +441,10 @@ impl<'f> Tree<'f> {
                 Node::Symlink { target: to } => {
                     Action::Symlink { path: target, target: (&to).into() }
                 }
-                Node::Cover => {
-                    let fact = match self.ground(path) {
-                        Ground::Host(host, _) => self.facts.file(&host),
-                        Ground::Made(_) | Ground::Proc | Ground::Closed(..) => None,
-                    };
-                    let identity = fact.as_ref().map(SourceIdentity::from);
-                    match fact.map(|fact| fact.kind) {
-                        Some(FileKind::Directory) => Action::CoverDirectory { target, identity },
-                        _ => Action::CoverFile { target, identity },
-                    }
-                }
+                Node::Cover => match there.map(|fact| fact.kind) {
+                    Some(FileKind::Directory) => Action::CoverDirectory { target, onto },
+                    _ => Action::CoverFile { target, onto },
+                },
             },
             at,
         );

@@ -50,12 +50,9 @@ fn proc_covers(proc: &Path, origin: Origin, facts: &dyn Facts, plan: &mut Builde
         plan.push(Action::ReadOnlySubtree { target: proc.join(name).into() }, origin);
     }
     for name in PROC_FILES.iter().filter(there) {
-        plan.push(Action::CoverFile { target: proc.join(name).into(), identity: None }, origin);
+        plan.push(Action::CoverFile { target: proc.join(name).into(), onto: None }, origin);
     }
     for name in PROC_DIRECTORIES.iter().filter(there) {
-        plan.push(
-            Action::CoverDirectory { target: proc.join(name).into(), identity: None },
-            origin,
-        );
+        plan.push(Action::CoverDirectory { target: proc.join(name).into(), onto: None }, origin);
     }
 }
