@@ -120,9 +120,19 @@ const CLONE_NEWNS: u64 = 0x0002_0000;
 const CLONE_NEW: u64 = 0x7E02_0000;
 
 // asm-generic/ioctls.h
+const TIOCEXCL: u64 = 0x540C;
 const TIOCSCTTY: u64 = 0x540E;
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541C;
+const TIOCCONS: u64 = 0x541D;
+const TIOCSSERIAL: u64 = 0x541F;
+const TIOCSETD: u64 = 0x5423;
+const TIOCVHANGUP: u64 = 0x5437;
+
+/// What types into a terminal, takes it, or leaves the caller with one that is of no use; three of
+/// them the kernel refuses itself without a capability that may be kept.
+const TERMINAL: [u64; 8] =
+    [TIOCSTI, TIOCLINUX, TIOCSCTTY, TIOCSETD, TIOCEXCL, TIOCCONS, TIOCSSERIAL, TIOCVHANGUP];
 
 // linux/socket.h, linux/netlink.h
 const AF_UNIX: u64 = 1;
@@ -187,7 +197,7 @@ fn conditional(name: &str, nested: NestedUsers, is_strict: bool) -> CallRule {
         "clone" => namespaces(nested, 0),
         "unshare" => namespaces(nested, CLONE_NEWTIME),
         "ioctl" => CallRule {
-            cases: [TIOCSTI, TIOCLINUX, TIOCSCTTY]
+            cases: TERMINAL
                 .map(|command| case(vec![low(1, Compare::Eq(command))], Verdict::EPERM))
                 .into(),
             added: 0,

@@ -77,9 +77,11 @@ as_both! {
     }
 
     fn the_callers_terminal_cannot_be_typed_into_or_taken(caller) {
-        let bad = ["TIOCSTI", "TIOCLINUX", "TIOCSCTTY", "TIOCSTI+high", "TIOCLINUX+high",
-            "TIOCSCTTY+high"];
-        let words = ["ioctl", "0", "TCGETS", "TIOCGWINSZ"].into_iter().chain(bad);
+        let bad = ["TIOCSTI", "TIOCLINUX", "TIOCSCTTY", "TIOCSETD", "TIOCEXCL", "TIOCCONS",
+            "TIOCSSERIAL", "TIOCVHANGUP"];
+        let bad: Vec<String> = bad.iter().flat_map(|n| [(*n).to_owned(), format!("{n}+high")]).collect();
+        let bad: Vec<&str> = bad.iter().map(String::as_str).collect();
+        let words = ["ioctl", "0", "TCGETS", "TIOCGWINSZ"].into_iter().chain(bad.clone());
         let report = Sbx::probe(caller, words).report();
         let answers = report.answers("ioctl");
         for name in bad {

@@ -117,7 +117,9 @@ fn i386_getpid() -> String {
     if result == 0_u64.wrapping_sub(38) { "ENOSYS".to_owned() } else { "ok".to_owned() }
 }
 
-/// `ioctl FD NAME...`: TIOCSTI would type into the terminal, TIOCLINUX paste, TIOCSCTTY take it.
+/// `ioctl FD NAME...`: TIOCSTI would type into the terminal, TIOCLINUX paste, TIOCSCTTY take it,
+/// TIOCSETD change what reads it, TIOCEXCL shut others out, TIOCCONS redirect the console, TIOCVHANGUP
+/// hang up.
 /// With `+high`, bit 32 of the command is set, which the kernel does not look at.
 pub fn ioctls(args: &[&str]) {
     let fd: c_int = args.first().and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -130,6 +132,11 @@ pub fn ioctls(args: &[&str]) {
             "TIOCSTI" => 0x5412,
             "TIOCLINUX" => 0x541c,
             "TIOCSCTTY" => 0x540e,
+            "TIOCSETD" => 0x5423,
+            "TIOCEXCL" => 0x540c,
+            "TIOCCONS" => 0x541d,
+            "TIOCSSERIAL" => 0x541f,
+            "TIOCVHANGUP" => 0x5437,
             "TCGETS" => 0x5401,
             "TIOCGWINSZ" => 0x5413,
             "FIONREAD" => 0x541b,
