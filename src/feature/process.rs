@@ -176,6 +176,17 @@ pub fn resolve(
     }
     kept_numbers(spec, sink);
     let on = |slot: &Slot<bool>| slot.get().filter(|value| value.value).map(|value| value.origin);
+    if let Some(origin) = on(&spec.as_pid_1) {
+        // PR_SET_PDEATHSIG clears it, and so does a thread that executes a program: the new one has
+        // no death signal (prctl(2)), so a filter on prctl would hold nothing.
+        sink.push(
+            Diagnostic::warning(
+                Code::Weakened,
+                "without an init the command can clear the signal that ends it when sbx is killed, and outlive sbx",
+            )
+            .at(origin),
+        );
+    }
     Rule {
         cwd,
         umask: spec.umask.get().map(|mask| (mask.value.0 & 0o777, mask.origin)),
