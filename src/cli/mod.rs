@@ -14,9 +14,11 @@ mod show;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use crate::diag::{Code, Diagnostic, Severity, Sink, SourceMap, json_line, text};
+use crate::diag::{
+    Code, Diagnostic, Severity, Sink, SourceMap, json_line, printable, printable_os, text,
+};
 use crate::exec::{FAILED, Hooks};
 use crate::host::CallerError;
 use crate::sys::describe;
@@ -29,7 +31,7 @@ pub fn main(hooks: &Hooks) -> ExitCode {
         Err(error) => {
             // Help and version are data; everything else is sbx's own failure.
             let status = if error.use_stderr() { FAILED } else { 0 };
-            return match error.print() {
+            return match harmless(error).print() {
                 Ok(()) => ExitCode::from(status),
                 Err(_closed) => ExitCode::from(FAILED),
             };
@@ -56,6 +58,19 @@ pub fn main(hooks: &Hooks) -> ExitCode {
             told.tell(Severity::Warning);
             ExitCode::from(FAILED)
         }
+    }
+}
+
+/// Returns the same complaint about the arguments, with nothing in them that could forge a line of it:
+/// clap prints them as they are.
+fn harmless(error: clap::Error) -> clap::Error {
+    if !error.use_stderr() {
+        return error;
+    }
+    match Args::try_parse_from(std::env::args_os().map(printable_os)) {
+        Err(again) if again.use_stderr() => again,
+        // It is about the very characters that are escaped now; no other word of it is an argument's.
+        Ok(_) | Err(_) => Args::command().error(error.kind(), printable(&error.kind().to_string())),
     }
 }
 

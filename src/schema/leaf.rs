@@ -1,7 +1,9 @@
 //! Single values: how each type is read from TOML and written back.
 
+use std::fmt::Write as _;
+
 use super::reader::{Reader, Value, one_of, quoted};
-use crate::diag::{Code, Diagnostic, Origin};
+use crate::diag::{Code, Diagnostic, Origin, is_deceptive};
 use crate::unit::{ByteSize, Millis, Mode};
 
 /// A single value of a profile.
@@ -20,8 +22,18 @@ pub trait Leaf: Clone + PartialEq + Sized {
 
 /// Returns a string as TOML.
 pub fn toml_string(text: &str) -> String {
-    // JSON's escapes are TOML's: basic strings of TOML 1.0 take `\"`, `\\`, `\n`, `\uXXXX`.
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    // JSON's escapes are TOML's: basic strings of TOML 1.0 take `\"`, `\\`, `\n`, `\uXXXX`; TOML's
+    // alone is `\UXXXXXXXX`. What is left after JSON's escapes stands for itself.
+    let mut out = String::with_capacity(text.len() + 2);
+    for c in serde_json::Value::from(text).to_string().chars() {
+        // Writing to a string cannot fail.
+        let _written = match u32::from(c) {
+            code @ ..=0xffff if is_deceptive(c) => write!(out, "\\u{code:04x}"),
+            code if is_deceptive(c) => write!(out, "\\U{code:08x}"),
+            _ => out.write_char(c),
+        };
+    }
+    out
 }
 
 /// Returns a key as TOML: bare where it can be.
@@ -206,7 +218,13 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_as_toml_reads_them() {
-        for text in ["plain", "a\"b\\c", "tab\tnl\n\u{1}\u{7f}é"] {
+        for text in [
+            "plain",
+            "a\"b\\c",
+            "tab\tnl\n\u{1}\u{7f}é",
+            "\u{9b}2J\u{202e}\u{2028}\u{feff}\u{e0041}\u{1f600}",
+        ] {
+            assert!(!toml_string(text).chars().any(is_deceptive), "{}", toml_string(text));
             let document = format!("a = {}", toml_string(text));
             let table = toml::de::DeTable::parse(&document).expect("what is shown parses");
             let value = table.get_ref().get("a").and_then(|v| v.get_ref().as_str());

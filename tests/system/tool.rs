@@ -43,6 +43,29 @@ fn words(plan: &str) -> Vec<String> {
 }
 
 as_both! {
+    fn nothing_that_is_printed_can_steer_a_terminal(caller) {
+        let evil = "\u{1b}[2J\u{9b}2J\u{202e}\u{2028}\u{e0041}\nerror[x]: forged";
+        let is_evil = |c: char| "\u{1b}\u{9b}\u{202e}\u{2028}\u{e0041}".contains(c);
+        for arguments in [
+            vec![format!("--foo{evil}")],
+            vec!["--no-profile".to_owned(), "--net".to_owned(), evil.to_owned(), format!("--{evil}")],
+        ] {
+            let ended = Sbx::run(caller).args(&arguments).command(["true"]).ended();
+            assert_eq!((ended.status, &*ended.stdout), (125, ""), "{ended:#?}");
+            assert!(ended.stderr.contains("forged"), "{ended:#?}");
+            assert!(!ended.stderr.contains(is_evil), "{ended:#?}");
+            assert!(!ended.stderr.lines().any(|line| line.starts_with("error[x]")), "{ended:#?}");
+        }
+        let ended = Sbx::bare(caller, evil).ended();
+        assert!(ended.stderr.contains("forged") && !ended.stderr.contains(is_evil), "{ended:#?}");
+        let work = Work::new(caller);
+        let text = "sbx = 1\ndescription = \"\\u009b2J\\u202e\\u2028\\U000e0041\"\n";
+        let profile = work.profile(caller, "evil.toml", text);
+        let path = profile.to_str().expect("a path of tests is UTF-8");
+        let shown = Sbx::bare(caller, "show").args([path]).ended().fine().stdout;
+        assert!(!shown.contains(is_evil) && shown.contains("\\u009b2J\\u202e"), "{shown}");
+    }
+
     fn what_show_prints_is_a_profile_that_says_the_same(caller) {
         // A profile that lies in the project would be kept from the command.
         let (work, project) = (Work::new(caller), Work::new(caller));
