@@ -236,7 +236,51 @@ fn changed_before(
     running.end()
 }
 
+/// Waits until a signal is pending for the last descendant of a process.
+fn is_pending(sbx: i32, signal: u32) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let children = |pid: i32| -> Vec<i32> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        text.unwrap_or_default().split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
+    loop {
+        let mut last = sbx;
+        while let Some(child) = children(last).first() {
+            last = *child;
+        }
+        let status = std::fs::read_to_string(format!("/proc/{last}/status")).unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:\t"));
+        let set = pending.and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
+        if last != sbx && set >> (signal - 1) & 1 == 1 {
+            return;
+        }
+        assert!(Instant::now() < until, "the signal never came: {status}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 as_both! {
+    fn a_signal_that_sbx_passes_on_while_it_starts_is_no_failure(caller) {
+        let _alone = alone();
+        let way = Way { name: "passed on", caller, args: &[] };
+        let step = steps(way).iter().position(|(_, words)| words == "unblock signals");
+        let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
+        let (go_end, mut go) = std::io::pipe().expect("a pipe");
+        rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
+        rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
+        let (told, wait) = (reached_end.as_raw_fd(), go_end.as_raw_fd());
+        let hook = format!("stop:{}:{told}:{wait}", step.expect("a step of every plan"));
+        let running = hooked(way, &hook).command(["/bin/echo", "started"]).start();
+        drop((reached_end, go_end));
+        reached.read_exact(&mut [0]).expect("the step is reached");
+        running.signal(Signal::TERM);
+        is_pending(running.pid(), 15);
+        go.write_all(&[0]).expect("somebody waits for it");
+        let ended = running.end();
+        assert_eq!((ended.status, ended.signal), (143, None), "{ended:#?}");
+        assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""));
+    }
+
     fn a_place_that_is_exchanged_after_planning_gets_no_mount(caller) {
         let _alone = alone();
         for is_exchanged in [true, false] {

@@ -312,8 +312,12 @@ impl Child<'_> {
     /// getppid(2) cannot tell: in a new pid namespace it is 0 (pid_namespaces(7)).
     pub(super) fn die_with_parent(&self) -> Result<()> {
         ident::set_parent_death_signal(SIGKILL)?;
-        self.part.set(Part::Parent);
-        if fd::is_hung_up(self.hand.release.as_fd())? { Err(Errno::SRCH) } else { Ok(()) }
+        // Where poll(2) itself does not work, that says nothing about the parent.
+        if fd::is_hung_up(self.hand.release.as_fd())? {
+            self.part.set(Part::Parent);
+            return Err(Errno::SRCH);
+        }
+        Ok(())
     }
 
     /// Waits for the one byte that says that the supervisor has done its part.
@@ -417,7 +421,12 @@ impl Child<'_> {
             if kind == Some(FileKind::CharDevice) {
                 access |= rights::IOCTL_DEV;
             }
-            landlock::add_path_rule(self.ruleset()?, stream, access & self.handled)?;
+            match landlock::add_path_rule(self.ruleset()?, stream, access & self.handled) {
+                // A file of no mount (memfd_create(2), a namespace): the kernel takes no rule for it
+                // and refuses nobody who opens it again, so there is nothing to allow.
+                Err(Errno::BADFD) => {}
+                other => other?,
+            }
         }
         Ok(())
     }

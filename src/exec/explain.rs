@@ -23,6 +23,9 @@ const EPERM: i32 = Errno::PERM.raw_os_error();
 const EROFS: i32 = Errno::ROFS.raw_os_error();
 const ELOOP: i32 = Errno::LOOP.raw_os_error();
 const EMFILE: i32 = Errno::MFILE.raw_os_error();
+const ENFILE: i32 = Errno::NFILE.raw_os_error();
+const EFBIG: i32 = Errno::FBIG.raw_os_error();
+const EINVAL: i32 = Errno::INVAL.raw_os_error();
 const EXDEV: i32 = Errno::XDEV.raw_os_error();
 const ENOSPC: i32 = Errno::NOSPC.raw_os_error();
 const EBADF: i32 = Errno::BADF.raw_os_error();
@@ -61,7 +64,41 @@ pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic
             failure.actor.name(),
             part_words(failure.part)
         ));
+    if let Some(help) = limit_help(failure, plan) {
+        return (refusal.help(help), FAILED);
+    }
     (with_help(refusal, failure, &step.action), FAILED)
+}
+
+/// Names the limit that a step ran into, and where it was set.
+fn limit_help(failure: &Failure, plan: &Plan) -> Option<&'static str> {
+    let step = plan.steps.get(failure.step)?;
+    let is_limited = |name: &str| {
+        let before = plan.steps.iter().take(failure.step);
+        before
+            .rev()
+            .any(|step| matches!(step.action, Action::Limit { resource, .. } if resource == name))
+    };
+    match (&step.action, failure.part, failure.errno) {
+        (_, Part::Killed, _) => None,
+        (_, _, EMFILE) if is_limited("nofile") => {
+            Some("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
+        }
+        // poll(2) takes no more descriptors than the limit.
+        (Action::DieWithInit, _, EINVAL) if is_limited("nofile") => {
+            Some("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
+        }
+        (_, _, EMFILE) => {
+            Some("raise the limit on open files before starting sbx: `ulimit -n 64` or more")
+        }
+        (_, _, ENFILE) => {
+            Some("close files elsewhere: the system has as many open as `fs.file-max` allows")
+        }
+        (_, _, EFBIG) => {
+            Some("raise the limit on the size of files before starting sbx: `ulimit -f unlimited`")
+        }
+        _ => None,
+    }
 }
 
 fn part_words(part: Part) -> &'static str {
@@ -112,9 +149,6 @@ fn with_help(refusal: Refusal, failure: &Failure, action: &Action) -> Diagnostic
         }
         (Action::MapIds { .. }, _, EPERM) => refusal.help("look whether a filter or a container keeps this process from mapping ids; `sbx doctor` tries it"),
         (Action::LimitUserNamespaces { .. }, _, EROFS | EACCES | EXDEV) => refusal.help("make /proc/sys/user writable in this container or sandbox, or write `nested-users = \"allow\"` in [namespaces]"),
-        (_, _, EMFILE) => {
-            refusal.help("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
-        }
         (Action::CloseDescriptors { .. } | Action::Stdio { .. }, Part::OpenSource, EISDIR) => refusal.help(format!(
             "give descriptor {} something else than a directory: it would be a way into the host's tree",
             failure.detail
@@ -186,6 +220,9 @@ fn exec(
         (_, errno) => {
             let text = format!("cannot execute {shown}: {}", describe(errno));
             let refusal = told(Code::CommandNotExecutable, text);
+            if let Some(help) = limit_help(failure, plan) {
+                return (refusal.help(help), 126);
+            }
             (refusal.help("run `sbx doctor` to see what works here"), 126)
         }
     }

@@ -273,6 +273,7 @@ impl Supervisor<'_> {
         let mut reporting = true;
         let mut told = false;
         let mut kill_at: Option<Instant> = None;
+        let mut sent = 0_u64;
         loop {
             let [report, signals, ended] = match ready(
                 &running,
@@ -294,6 +295,7 @@ impl Supervisor<'_> {
             if signals {
                 while let Ok(Some(info)) = signal::read_signal(running.signals.as_fd()) {
                     self.pass_on(&running, info.signo);
+                    sent |= bit(info.signo);
                     if is_ending(info.signo) && kill_at.is_none() {
                         let grace = manner.kill_grace_ms.map(Duration::from_millis);
                         kill_at = grace.map(|grace| Instant::now() + grace);
@@ -301,7 +303,7 @@ impl Supervisor<'_> {
                 }
             }
             if ended {
-                let outcome = self.outcome(&running, &mut record, reporting);
+                let outcome = self.outcome(&running, &mut record, reporting, sent);
                 // A quick command may have ended before its start was noticed.
                 if !told && !matches!(outcome, Outcome::Failed(_)) {
                     (manner.executed)(&self.progress.all_done());
@@ -310,6 +312,7 @@ impl Supervisor<'_> {
             }
             if kill_at.is_some_and(|at| at <= Instant::now()) {
                 kill_at = None;
+                sent |= bit(SIGKILL);
                 // It may have ended in between; the next round sees that.
                 let _ignored = spawn::pidfd_send_signal(running.pidfd.as_fd(), SIGKILL);
             }
@@ -326,7 +329,14 @@ impl Supervisor<'_> {
         }
     }
 
-    fn outcome(&self, running: &Running, record: &mut Record, reporting: bool) -> Outcome {
+    /// Says how it ended; `sent` are the signals that this process passed on or sent.
+    fn outcome(
+        &self,
+        running: &Running,
+        record: &mut Record,
+        reporting: bool,
+        sent: u64,
+    ) -> Outcome {
         if reporting {
             record.read(running.report.as_fd());
         }
@@ -336,6 +346,10 @@ impl Supervisor<'_> {
         }
         let last = self.image.ops.len().saturating_sub(1);
         let killed = |step: usize, number: i32| {
+            // Whoever sent it to sbx wanted just that, whether the command had begun or not.
+            if sent & bit(number) != 0 {
+                return Outcome::Signaled(number);
+            }
             let actor = self.image.actors.get(step).copied().unwrap_or(Actor::Child);
             Outcome::Failed(Failure { step, actor, part: Part::Killed, errno: number, detail: 0 })
         };
@@ -364,6 +378,11 @@ const SIGQUIT: i32 = 3;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
+
+/// The bit of a signal in a set of them.
+fn bit(number: i32) -> u64 {
+    u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
+}
 
 fn is_ending(number: i32) -> bool {
     [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&number)

@@ -108,7 +108,8 @@ pub(crate) fn reset_dispositions() -> Result<()> {
     Ok(())
 }
 
-fn set_default(signal: i32) -> Result<()> {
+/// Sets one signal to its default action; `rt_sigaction(2)`, since Linux 2.2.
+pub(crate) fn set_default(signal: i32) -> Result<()> {
     let action = RawAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     let old = std::ptr::null_mut::<RawAction>();
     // SAFETY: `action` is this frame's, outlives the call and has the kernel's layout; SIG_DFL

@@ -135,7 +135,8 @@ pub(crate) fn single_threaded() -> Result<bool> {
 ///
 /// No memory is shared and libc's fork handlers do not run. That is sound only in a single-threaded
 /// process (another thread could hold the allocator's lock in the copied memory), so it is checked
-/// here.
+/// here. Where the caller ignored SIGCHLD the kernel would reap the child unseen, and nobody would
+/// learn how it ended (wait(2) "ERRORS"): its action is the default from here on.
 ///
 /// # Errors
 ///
@@ -145,7 +146,8 @@ pub(crate) fn clone_process(flags: u64) -> Result<Forked> {
     if !single_threaded()? {
         return Err(Errno::DEADLK);
     }
-    // SAFETY: the line above proved that no other thread exists, and only another thread could
+    super::signal::set_default(libc::SIGCHLD)?;
+    // SAFETY: the lines above proved that no other thread exists, and only another thread could
     // start one.
     unsafe { clone_unchecked(flags) }
 }

@@ -278,6 +278,45 @@ as_both! {
         assert_eq!(run.end().status, 7);
     }
 
+    fn a_caller_that_ignores_the_ends_of_children_learns_the_status(caller) {
+        for run in [Sbx::probe(caller, ["exit", "7"]), Sbx::probe(caller, ["exit", "7"]).set("process.as-pid-1=true")] {
+            let ended = run.launch("ignore=17").ended();
+            assert_eq!((ended.status, ended.signal), (7, None), "{ended:#?}");
+        }
+        let ended = Sbx::bare(caller, "doctor").launch("ignore=17").ended();
+        assert!(!ended.stdout.contains("ECHILD"), "{ended:#?}");
+    }
+
+    fn a_limit_that_sbx_itself_runs_into_is_named(caller) {
+        for number in 0..4 {
+            let ended = sh(caller, "true").args(["--limit", &format!("nofile={number}")]).ended();
+            if ended.status != 0 {
+                assert!([125, 126].contains(&ended.status), "{ended:#?}");
+                assert!(ended.stderr.contains("raise `nofile` in [limits]"), "{number}: {ended:#?}");
+                assert!(!ended.stderr.contains("supervisor is gone"), "{number}: {ended:#?}");
+            }
+        }
+        let mut said = 0;
+        for number in 4..12 {
+            let limit = format!("limit=nofile:{number}:{number}");
+            let ended = sh(caller, "true").launch(limit).ended();
+            if ended.stderr.contains("EMFILE") && ended.stderr.contains("[setup-failed]") {
+                said += 1;
+                assert!(ended.stderr.contains("`ulimit -n 64`"), "{number}: {ended:#?}");
+                assert!(!ended.stderr.contains("container"), "{number}: {ended:#?}");
+            }
+        }
+        assert!(said > 1, "no limit was reached while the sandbox was made");
+        let ended = sh(caller, "true").launch("limit=fsize:0:0").ended();
+        ended.refused(125, &["EFBIG", "`ulimit -f unlimited`"]);
+    }
+
+    fn a_stream_that_lies_on_no_mount_can_be_used(caller) {
+        let ended = Sbx::probe(caller, ["reopen", "/dev/stdin", "r"]).launch("fd=0:memfd:x").ended().fine();
+        assert_eq!(crate::common::Report::parse(&ended.stderr).answers("reopen")["/dev/stdin r"], "ok");
+        sh(caller, "true").launch("fd=0:r:/proc/self/ns/net").ended().fine();
+    }
+
     fn n8_c_a_process_1_of_its_own_ends_with_sbx_too(caller) {
         let mut run = Sbx::probe(caller, ["orphan", "stay"]).set("process.as-pid-1=true").start();
         run.wait_for("ready");

@@ -35,6 +35,9 @@ pub fn launch(args: &[Vec<u8>]) {
                 let mask = u32::from_str_radix(&String::from_utf8_lossy(value), 8);
                 unsafe { sys::umask(mask.expect("octal")) };
             }
+            b"ignore" => {
+                unsafe { sys::signal(number(value) as i32, 1) };
+            }
             b"spoil-signals" => spoil_signals(),
             b"limit" => limit(value),
             b"rmdir" => {
@@ -71,11 +74,15 @@ fn descriptor(value: &[u8]) {
         "w" => 0o1 | 0o100,
         "a" => 0o1 | 0o100 | 0o2000,
         "rw" => 0o2 | 0o100,
+        "memfd" => 0,
         "dir" => 0o200_000,
         "path" => 0o10_000_000,
         other => panic!("mode {other}"),
     };
-    let fd = unsafe { sys::open(path.as_ptr(), flags, 0o644) };
+    let fd = match mode {
+        "memfd" => unsafe { sys::memfd_create(path.as_ptr(), 0) },
+        _ => unsafe { sys::open(path.as_ptr(), flags, 0o644) },
+    };
     check(&format!("open {text}"), fd);
     if fd != to {
         check("dup2", unsafe { sys::dup2(fd, to) });

@@ -7,6 +7,7 @@ unsafe extern "C" {
     pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn ioctl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;
+    pub fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
     pub fn openat(fd: c_int, path: *const c_char, flags: c_int, ...) -> c_int;
     pub fn close(fd: c_int) -> c_int;
     pub fn dup2(from: c_int, to: c_int) -> c_int;
