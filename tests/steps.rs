@@ -182,8 +182,8 @@ fn nobody_is_left(at: &str) {
     }
 }
 
-/// Stops at a step, kills sbx there, and lets go of whoever stopped.
-fn kill_at(way: Way, step: usize) {
+/// Stops at a step, kills sbx there, and lets go of whoever stopped, or not.
+fn kill_at(way: Way, step: usize, lets_go: bool) -> std::io::PipeWriter {
     let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
     let (go_end, mut go) = std::io::pipe().expect("a pipe");
     rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
@@ -199,8 +199,11 @@ fn kill_at(way: Way, step: usize) {
     running.signal(Signal::KILL);
     running.wait();
     // A process that stopped before its death signal was set goes on, and must end by itself.
-    let _gone = go.write_all(&byte);
+    if lets_go {
+        let _gone = go.write_all(&byte);
+    }
     drop(running);
+    go
 }
 
 /// Runs the hooked sbx with a directory `w` of the user, stops before the step that begins so, does
@@ -333,7 +336,7 @@ as_root! {
             let before = world();
             for step in 0..steps(way).len() {
                 let at = format!("{}: killed at step {}", way.name, step + 1);
-                kill_at(way, step);
+                drop(kill_at(way, step, true));
                 nobody_is_left(&at);
                 assert_eq!(world(), before, "{at}");
                 count += 1;
@@ -342,6 +345,23 @@ as_root! {
         #[allow(clippy::print_stdout, reason = "the count belongs to the promise")]
         {
             println!("killed at {count} steps");
+        }
+    }
+
+    fn killed_while_its_child_is_stopped_nothing_is_left_behind() {
+        let _alone = alone();
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("any process may");
+        for way in possible() {
+            let steps = steps(way);
+            let spawn = steps.iter().position(|(phase, _)| phase == "spawn").expect("a phase");
+            let session = steps.iter().position(|(phase, _)| phase == "session").expect("a phase");
+            for step in spawn + 1..=session {
+                let at = format!("{}: killed at step {}", way.name, step + 1);
+                // Nobody lets it go on: the pipe stays open until nobody is left.
+                let go = kill_at(way, step, false);
+                nobody_is_left(&at);
+                drop(go);
+            }
         }
     }
 

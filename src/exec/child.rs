@@ -69,6 +69,11 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
     if let Some(told) = hooks.in_child {
         told();
     }
+    // First of all: an orphan that was stopped before it had a death signal would stay for ever, for
+    // nobody continues it. Changing ids clears the signal, so its own steps set it again.
+    if ident::set_parent_death_signal(SIGKILL).is_err() {
+        spawn::exit_now(FAILED.into());
+    }
     // Modes in the plan are the modes on disk; the command's own mask is set near the end.
     ident::umask(0);
     let mut child = Child {
