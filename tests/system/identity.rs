@@ -94,26 +94,37 @@ as_both! {
     }
 
     fn n10_d_with_a_kept_capability_mounts_are_locked(caller) {
-        // With sys-admin and the mount calls allowed, a cover still cannot be taken off.
-        let umount = "umount /proc/keys; umount /proc; mount -o remount,rw /usr; mount --bind / /mnt; \
-            cat /proc/keys; touch /usr/x";
-        let ended = Sbx::run(caller)
-            .args(["--keep-cap", "sys-admin"])
-            .set("namespaces.nested-users=allow")
-            .set("landlock.mode=off")
-            .command(["sh", "-c", umount])
-            .ended();
-        assert_ne!(ended.status, 0, "{ended:?}");
-        assert_eq!(ended.stdout, "", "{ended:?}");
-        assert!(!ended.stderr.contains("not found"), "umount and mount are there: {ended:?}");
+        // With sys-admin, no filter and no Landlock, nothing but the lock refuses these calls.
+        let run = |lock: &[&str]| {
+            let calls = ["syscall", "umount:/proc/keys", "make-writable:/usr", "umount:/proc"];
+            Sbx::probe(caller, calls)
+                .args(["--keep-cap", "sys-admin"])
+                .set("seccomp.set=none")
+                .set("landlock.mode=off")
+                .args(lock)
+                .report()
+        };
+        let locked = run(&[]);
+        let locked = locked.answers("call");
+        assert_eq!(locked["umount:/proc/keys"], "EINVAL");
+        assert_eq!(locked["umount:/proc"], "EINVAL");
+        assert_eq!(locked["make-writable:/usr"], "EPERM");
+        let unlocked = run(&["--set", "namespaces.lock-mounts=false"]);
+        assert_eq!(unlocked.answers("call").into_values().collect::<Vec<_>>(), ["ok"; 3]);
     }
 
     fn n11_c_nested_users_may_make_user_namespaces_where_asked(caller) {
-        let calls = ["syscall", "clone-newuser", "unshare-newns", "mount"];
-        let sandbox = Sbx::probe(caller, calls).set("namespaces.nested-users=sandbox").report();
+        // One call for both: the new user namespace gives the right to make the other one.
+        let both = "unshare-newuser-newns";
+        let calls = ["syscall", "clone-newuser", "mount", both];
+        let run = |nested: &str| {
+            Sbx::probe(caller, calls).set(&format!("namespaces.nested-users={nested}")).report()
+        };
+        let sandbox = run("sandbox");
         let answers = sandbox.answers("call");
         assert_eq!(answers["clone-newuser"], "ok");
-        assert_eq!((answers["unshare-newns"], answers["mount"]), ("EPERM", "EPERM"));
+        assert_eq!((answers[both], answers["mount"]), ("EPERM", "EPERM"));
+        assert_eq!(run("allow").answers("call")[both], "ok");
         let allow = Sbx::run(caller)
             .set("namespaces.nested-users=allow")
             // Every Landlock domain forbids mounting.
@@ -124,15 +135,20 @@ as_both! {
     }
 
     fn n11_d_a_nested_namespace_cannot_undo_a_mount(caller) {
-        let script = "umount /proc/keys; mount -o remount,bind,rw /usr && touch /usr/x";
-        let ended = Sbx::run(caller)
+        // What was mounted in the nested namespace itself can be taken off again: the control.
+        let script = "mount -t tmpfs tmpfs /tmp && exec /probe syscall umount:/tmp \
+            umount:/proc/keys umount:/proc make-writable:/usr";
+        let report = Sbx::run(caller)
+            .args(["--bind", &format!("{}:/probe", tools().probe.display())])
             .set("namespaces.nested-users=allow")
             .set("landlock.mode=off")
             .command(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script])
-            .ended();
-        assert_ne!(ended.status, 0, "{ended:?}");
-        assert!(!Path::new("/usr/x").exists());
-        assert!(ended.stderr.contains("umount"), "{ended:?}");
+            .report();
+        let answers = report.answers("call");
+        assert_eq!(answers["umount:/tmp"], "ok");
+        assert_eq!(answers["umount:/proc/keys"], "EINVAL");
+        assert_eq!(answers["umount:/proc"], "EINVAL");
+        assert_eq!(answers["make-writable:/usr"], "EPERM");
     }
 }
 

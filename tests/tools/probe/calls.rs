@@ -1,6 +1,6 @@
 //! Raw system calls. Arguments are such that nothing happens where a call gets through.
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{CString, c_int, c_long};
 
 use crate::sys::{said, syscall};
 
@@ -38,6 +38,7 @@ fn one(name: &str) -> String {
         }
         "unshare-newuser" => call(272, [NEWUSER, 0, 0, 0, 0]),
         "unshare-newns" => call(272, [NEWNS, 0, 0, 0, 0]),
+        "unshare-newuser-newns" => call(272, [NEWUSER | NEWNS, 0, 0, 0, 0]),
         "setns" => call(308, [-1, 0, 0, 0, 0]),
         "mount" => call(165, [0; 5]),
         "umount2" => {
@@ -96,7 +97,27 @@ fn one(name: &str) -> String {
         "unknown" => call(9999, [zero; 5]),
         "x32-getpid" => call(0x4000_0000 + 39, [0; 5]),
         "i386-getpid" => i386_getpid(),
-        other => format!("?{other}"),
+        other => match other.split_once(':') {
+            Some(("umount", path)) => umount(path),
+            Some(("make-writable", path)) => make_writable(path),
+            _ => format!("?{other}"),
+        },
+    }
+}
+
+/// Takes a mount off, whatever lies on it. EINVAL: it is locked, or none.
+fn umount(path: &str) -> String {
+    const MNT_DETACH: c_long = 2;
+    let path = CString::new(path).expect("an argument has no NUL");
+    unsafe { said(syscall(166, path.as_ptr(), MNT_DETACH)) }
+}
+
+/// Clears the read-only flag of a mount, and keeps the others. EPERM: it is locked.
+fn make_writable(path: &str) -> String {
+    const REMOUNT_BIND_NOSUID_NODEV: c_long = 0x20 | 0x1000 | 0x2 | 0x4;
+    let (path, nothing) = (CString::new(path).expect("an argument has no NUL"), c"".as_ptr());
+    unsafe {
+        said(syscall(165, nothing, path.as_ptr(), nothing, REMOUNT_BIND_NOSUID_NODEV, nothing))
     }
 }
 
