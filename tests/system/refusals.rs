@@ -1,6 +1,6 @@
 //! What sbx does not start: it names the line and what to write instead, and nothing has run.
 
-use crate::common::{Caller, Ended, Sbx, Work, as_both, as_root};
+use crate::common::{Caller, Ended, Feature, Sbx, Work, as_both, as_root, needs};
 
 /// Runs a profile that is to be refused; the command would leave a file behind.
 fn refused(caller: Caller, text: &str) -> Ended {
@@ -148,11 +148,35 @@ as_both! {
 
     fn parents_that_go_in_a_circle(caller) {
         let work = Work::new(caller);
-        let (a, b) = (work.at("a.toml"), work.at("b.toml"));
-        let first = work.profile(caller, "a.toml", &format!("sbx = 1\nextends = [\"{b}\"]\n"));
-        work.profile(caller, "b.toml", &format!("sbx = 1\nextends = [\"{a}\"]\n"));
-        let ended = Sbx::run(caller).profile(&first).command(["true"]).ended();
-        ended.refused(125, &["a.toml", "b.toml"]);
+        for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+            work.directory(directory);
+        }
+        for (name, parent) in [("a", "b"), ("b", "a")] {
+            let text = format!("sbx = 1\nextends = [\"{parent}\"]\n");
+            work.profile(caller, &format!("config/sbx/profiles/{name}.toml"), &text);
+        }
+        let config = work.at("config");
+        let ended = match caller {
+            Caller::Ordinary => Sbx::run(caller)
+                .env("XDG_CONFIG_HOME", &config)
+                .args(["--profile", "a"])
+                .command(["true"])
+                .ended(),
+            Caller::Root => {
+                // Root's own profiles, in mounts that nobody else sees.
+                if !needs(Feature::Unshare) {
+                    return;
+                }
+                let script = "mount -t tmpfs tmpfs /root && cp -r $CONFIG /root/.config && \
+                    chown -R 0:0 /root/.config && exec $SBX run $AS_ROOT --profile a -- true";
+                Sbx::program(caller, "/usr/bin/unshare")
+                    .args(["--mount", "sh", "-c", script])
+                    .env("CONFIG", &config)
+                    .ended()
+            }
+        };
+        ended.refused(125, &["error[extends-cycle]: profile `a` extends itself", "a.toml:2:",
+            "b.toml:2:", "remove one of these names"]);
     }
 
     fn an_unknown_profile_names_the_nearest(caller) {
