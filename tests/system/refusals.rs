@@ -202,25 +202,10 @@ as_both! {
         Sbx::run(caller).ended().refused(125, &["there is no command to run", "after `--`"]);
     }
 
-    fn landlock_that_is_demanded_and_not_there(caller) {
-        // A kernel newer than what sbx knows has it all.
-        let ended = refused_or_fine(caller, "sbx = 1\n[landlock]\nmode = \"require\"\n");
-        if let Some(ended) = ended {
-            says(&ended, &["bad.toml:3:", "Landlock ABI", "mode = \"auto\""]);
-        }
-    }
-
     fn without_quiet_and_with_it_errors_are_told(caller) {
         let ended = Sbx::run(caller).args(["-q", "--net", "x"]).command(["true"]).ended();
         ended.refused(125, &["error[bad-value]"]);
     }
-}
-
-fn refused_or_fine(caller: Caller, text: &str) -> Option<Ended> {
-    let work = Work::new(caller);
-    let profile = work.profile(caller, "bad.toml", text);
-    let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
-    (ended.status != 0).then_some(ended)
 }
 
 as_root! {
