@@ -5,14 +5,15 @@
 //! `tests/steps.rs` runs the shipped profiles under an allocator that ends the process.
 
 use std::cell::Cell;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, OFlags, ResolveFlags};
+use rustix::fs::{CWD, OFlags};
 
 use super::FAILED;
 use super::image::{Image, MapTexts, Op, Stream};
 use super::init;
+use super::mounting::STRICT;
+use super::proc;
 use super::report::{Failure, Part, Progress};
 use super::supervisor::{Hooks, Verdict};
 use crate::facts::FileKind;
@@ -23,8 +24,6 @@ use crate::sys::mount::MountAttr;
 use crate::sys::spawn::PointerArray;
 use crate::sys::{Errno, Result, caps, fd, ident, landlock, mount, net, seccomp, signal, spawn};
 
-/// PROC_SUPER_MAGIC of statfs(2).
-const PROC_MAGIC: u64 = 0x9fa0;
 /// SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, their locks, and SECBIT_KEEP_CAPS_LOCKED
 /// (capabilities(7) "The securebits flags").
 const SECUREBITS: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
@@ -144,9 +143,9 @@ impl Child<'_> {
             | Op::Spawn { .. }
             | Op::DropSupervisorRights
             | Op::Init { .. } => Ok(()),
-            Op::MapIds(maps) => map_own_ids(maps),
+            Op::MapIds(maps) => proc::map_own_ids(maps),
             Op::LimitUserNamespaces { text } => {
-                let file = proc_file(c"sys/user/max_user_namespaces")?;
+                let file = proc::file(c"sys/user/max_user_namespaces")?;
                 mount::write_all(file.as_fd(), text.to_bytes())
             }
             Op::DieWithParent => self.die_with_parent(),
@@ -168,7 +167,7 @@ impl Child<'_> {
             }
             Op::TimeNamespace { text } => {
                 ident::unshare(0x80)?;
-                let file = proc_file(c"self/timens_offsets")?;
+                let file = proc::file(c"self/timens_offsets")?;
                 mount::write_all(file.as_fd(), text.to_bytes())
             }
             Op::RootTmpfs { size } => {
@@ -196,7 +195,7 @@ impl Child<'_> {
             Op::Proc { place, attr, is_new } => {
                 let tree = self.file_system(c"proc", [], attr.set.set)?;
                 self.part.set(Part::Verify);
-                if mount::fs_magic(tree.as_fd())? != PROC_MAGIC {
+                if mount::fs_magic(tree.as_fd())? != proc::PROC_MAGIC {
                     return Err(Errno::INVAL);
                 }
                 self.attach(&tree, place, is_new.then_some(true))
@@ -397,7 +396,7 @@ impl Child<'_> {
             (MapWriter::Itself, _) => {
                 // A process that is not dumpable does not own its files in /proc.
                 ident::set_dumpable(true)?;
-                map_own_ids(maps)?;
+                proc::map_own_ids(maps)?;
                 ident::set_dumpable(false)
             }
         }
@@ -466,32 +465,6 @@ impl Child<'_> {
             None => Err(Errno::NOENT),
         }
     }
-}
-
-/// How sources and rules are opened: planning followed the links, so one that is met now was put
-/// there since.
-pub(super) const STRICT: ResolveFlags =
-    ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
-/// How places inside the new root are opened.
-pub(super) const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
-
-/// Opens a file of /proc for writing, and makes sure that it is one (runc CVE-2019-16884).
-pub(super) fn proc_file(path: &CStr) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let proc = mount::openat2(CWD, c"/proc", flags, 0, STRICT)?;
-    if mount::fs_magic(proc.as_fd())? != PROC_MAGIC {
-        return Err(Errno::INVAL);
-    }
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    mount::openat2(proc.as_fd(), path, OFlags::WRONLY, 0, inside)
-}
-
-/// Maps the own ids alone. setgroups(2) is denied before the group map is written: else dropping
-/// a group could give access (CVE-2014-8989, user_namespaces(7)).
-fn map_own_ids(maps: &MapTexts) -> Result<()> {
-    mount::write_all(proc_file(c"self/setgroups")?.as_fd(), b"deny")?;
-    mount::write_all(proc_file(c"self/uid_map")?.as_fd(), maps.users.to_bytes())?;
-    mount::write_all(proc_file(c"self/gid_map")?.as_fd(), maps.groups.to_bytes())
 }
 
 fn verify_ids(uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {

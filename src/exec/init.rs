@@ -3,18 +3,17 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{CWD, OFlags, ResolveFlags};
-
 use super::FAILED;
-use super::child::{Child, proc_file};
+use super::child::Child;
 use super::image::{MapTexts, Op};
+use super::proc;
 use super::report::Part;
 use super::supervisor::Verdict;
 use crate::plan::{Actor, MapWriter};
 use crate::sys::caps::CapSets;
 use crate::sys::signal::SigInfo;
 use crate::sys::spawn::WaitStatus;
-use crate::sys::{Errno, Result, caps, fd, ident, mount, signal, spawn};
+use crate::sys::{Errno, Result, caps, fd, ident, signal, spawn};
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -25,10 +24,6 @@ const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 const SIGCONT: i32 = 18;
 const SIGWINCH: i32 = 28;
-
-/// The flag of a process that never executed a program (PF_FORKNOEXEC, `flags` of
-/// proc_pid_stat(5)).
-const NEVER_EXECUTED: u64 = 0x40;
 
 /// Does what process 1 owes the command, then waits for it.
 ///
@@ -80,9 +75,7 @@ fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd)
     if fd::read_byte(asked.as_fd())? != Some(1) {
         return Ok(());
     }
-    let mut path = PidPath::new(payload);
-    mount::write_all(proc_file(path.with(b"/uid_map")?)?.as_fd(), maps.users.to_bytes())?;
-    mount::write_all(proc_file(path.with(b"/gid_map")?)?.as_fd(), maps.groups.to_bytes())?;
+    proc::map_ids_of(payload, maps)?;
     fd::write_byte(reply.as_fd(), 1)
 }
 
@@ -111,7 +104,7 @@ fn reap(child: &Child<'_>, payload: i32, wait_for_all: bool) -> ! {
     loop {
         match spawn::peek_any() {
             Ok(Some(pid)) => {
-                let executed = pid != payload || has_executed(pid).unwrap_or(true);
+                let executed = pid != payload || proc::has_executed(pid).unwrap_or(true);
                 if let Ok(Some((_, status))) = spawn::wait_pid(pid, false)
                     && pid == payload
                 {
@@ -152,73 +145,4 @@ pub(super) fn pass_on(number: i32, payload: i32) {
     };
     // The command may have ended in between; then there is nobody to tell.
     let _ignored = spawn::kill(target, number);
-}
-
-/// Says whether a process that ended ever executed a program.
-fn has_executed(pid: i32) -> Result<bool> {
-    let mut path = PidPath::new(pid);
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let proc = mount::openat2(CWD, c"/proc", flags, 0, ResolveFlags::NO_SYMLINKS)?;
-    let file = mount::openat2(proc.as_fd(), path.with(b"/stat")?, OFlags::RDONLY, 0, inside)?;
-    let mut buffer = [0; 512];
-    let length = rustix::io::read(&file, &mut buffer)?;
-    let text = buffer.get(..length).unwrap_or_default();
-    // The name in brackets may hold anything; fields are counted from behind it.
-    let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..));
-    let flags = after.unwrap_or_default().split(|byte| *byte == b' ').nth(6).unwrap_or_default();
-    let number =
-        |sum: u64, byte: &u8| sum.wrapping_mul(10).wrapping_add(u64::from(byte.wrapping_sub(b'0')));
-    Ok(flags.iter().fold(0, number) & NEVER_EXECUTED == 0)
-}
-
-/// A path below /proc of a process, made without allocating.
-struct PidPath {
-    digits: [u8; 11],
-    start: usize,
-    buffer: [u8; 32],
-}
-
-impl PidPath {
-    fn new(pid: i32) -> Self {
-        let mut digits = [b'0'; 11];
-        let mut start = digits.len();
-        let mut rest = pid.unsigned_abs();
-        for (at, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            start = at;
-            if rest == 0 {
-                break;
-            }
-        }
-        Self { digits, start, buffer: [0; 32] }
-    }
-
-    fn with(&mut self, name: &[u8]) -> Result<&std::ffi::CStr> {
-        let digits = self.digits.get(self.start..).unwrap_or_default();
-        let bytes = digits.iter().chain(name).chain(std::iter::once(&0));
-        if digits.len() + name.len() + 1 > self.buffer.len() {
-            return Err(Errno::NAMETOOLONG);
-        }
-        self.buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        std::ffi::CStr::from_bytes_until_nul(&self.buffer).map_err(|_no_nul| Errno::INVAL)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_of_a_process_is_made_without_allocating() {
-        assert_eq!(
-            PidPath::new(2).with(b"/uid_map").map(|p| p.to_bytes().to_vec()),
-            Ok(b"2/uid_map".to_vec())
-        );
-        assert_eq!(
-            PidPath::new(40_321).with(b"/stat").map(|p| p.to_bytes().to_vec()),
-            Ok(b"40321/stat".to_vec())
-        );
-    }
 }

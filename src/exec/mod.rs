@@ -4,10 +4,11 @@
 //! walks an array of operations that are ready to be done, and answers with numbers; the
 //! supervisor finds the words.
 //!
-//! Between clone and exec runs only what is in `child`, `mounting`, `init` and `sys`. It takes an
-//! image and integers; it does not allocate, format, lock, panic, log or read the environment; it
-//! leaves by `_exit`; every descriptor is closed at exec from birth on; and it is cloned from a
-//! process with one thread, because a lock that another thread held would never be released.
+//! Between clone and exec runs only what is in `child`, `mounting`, `proc`, `init` and `sys`. It
+//! takes an image and integers; it does not allocate, format, lock, panic, log or read the
+//! environment; it leaves by `_exit`; every descriptor is closed at exec from birth on; and it is
+//! cloned from a process with one thread, because a lock that another thread held would never be
+//! released.
 #![expect(clippy::disallowed_methods, reason = "this level reaches the system")]
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -16,6 +17,7 @@ mod explain;
 mod image;
 mod init;
 mod mounting;
+mod proc;
 mod report;
 mod supervisor;
 

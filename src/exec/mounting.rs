@@ -4,15 +4,22 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, OFlags};
+use rustix::fs::{CWD, OFlags, ResolveFlags};
 
-use super::child::{Child, INSIDE, STRICT};
+use super::child::Child;
 use super::image::{Attr, Opened, Place};
 use super::report::Part;
 use crate::facts::FileKind;
 use crate::plan::SourceIdentity;
 use crate::sys::mount::MountAttr;
 use crate::sys::{Errno, Result, mount};
+
+/// How sources and rules are opened: planning followed the links, so one that is met now was put
+/// there since.
+pub(super) const STRICT: ResolveFlags =
+    ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
+/// How places inside the new root are opened.
+pub(super) const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
 
 impl Child<'_> {
     /// Opens the host's /dev/null and makes sure that it is it (runc CVE-2025-31133).

@@ -1,7 +1,6 @@
 //! The process that the caller started: it does what needs the caller's rights, starts the child,
 //! passes signals on, and says how it ended.
 
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -11,12 +10,13 @@ use rustix::io::FdFlags;
 
 use super::Outcome;
 use super::child::{self, Hand};
-use super::image::{Image, MapTexts, Op, Stream};
+use super::image::{Image, Op, Stream};
 use super::init;
+use super::proc;
 use super::report::{Failure, Part, Progress, RECORD};
 use crate::capability;
 use crate::facts::FileKind;
-use crate::plan::{Actor, MapWriter, Plan};
+use crate::plan::{Actor, Plan};
 use crate::sys::caps::CapSets;
 use crate::sys::spawn::{Forked, WaitStatus};
 use crate::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
@@ -228,7 +228,7 @@ impl Supervisor<'_> {
             }
             Op::MapIds(maps) => {
                 let pid = running.as_ref().map(|running| running.pid).ok_or(whole(Errno::SRCH))?;
-                map_ids_of(pid, maps).map_err(|errno| (Part::Write, errno))
+                proc::map_ids_of(pid, maps).map_err(|errno| (Part::Write, errno))
             }
             Op::DropSupervisorRights => drop_rights().map_err(whole),
             _ => Ok(()),
@@ -476,20 +476,6 @@ impl Record {
     fn failure(&self) -> Option<Failure> {
         if self.length == RECORD { Failure::decode(&self.bytes) } else { None }
     }
-}
-
-/// Writes the id maps of the child. Its number cannot mean another process: it is not waited for
-/// before it ended.
-fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
-    debug_assert!(maps.writer == MapWriter::Outside, "a map of the own id is written by the child");
-    let file = |name: &str| {
-        let mut path = String::new();
-        // Writing to a string cannot fail.
-        let _ignored = write!(path, "{pid}/{name}");
-        child::proc_file(&std::ffi::CString::new(path).map_err(|_nul| Errno::INVAL)?)
-    };
-    mount::write_all(file("uid_map")?.as_fd(), maps.users.to_bytes())?;
-    mount::write_all(file("gid_map")?.as_fd(), maps.groups.to_bytes())
 }
 
 /// Gives up every right that waiting does not need; CAP_KILL passes signals to another user's

@@ -10,21 +10,11 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 use rustix::thread::UnshareFlags;
 
-use super::raw::{check, from_nix};
+use super::raw::{NAMESPACE_FLAGS, check, from_nix};
 use super::{Errno, Result};
 
 /// The most supplementary groups this module compares; the kernel's own limit is 65,536.
 const GROUPS_MAX: usize = 1024;
-
-/// Namespace flags unshare may be given; sharing of descriptors or memory is never changed.
-const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
-    | libc::CLONE_NEWCGROUP
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | 0x80/* CLONE_NEWTIME, missing in libc for musl */) as u32;
 
 /// Sets the supplementary groups; setgroups(2), any kernel.
 ///

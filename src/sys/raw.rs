@@ -2,6 +2,18 @@
 
 use super::{Errno, Result};
 
+/// Namespace flags that unshare(2) and clone3(2) may be given: all others would share memory or
+/// tables with another process, or stop sharing them.
+pub(super) const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | 0x80/* CLONE_NEWTIME, missing in libc for musl */)
+    as u32;
+
 /// Returns the value of a raw system call, or errno when it answered a negative number.
 ///
 /// errno(3): libc's `syscall` stores the code in this thread's errno, which nothing has touched

@@ -10,19 +10,8 @@ use std::ptr;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
 
-use super::raw::check;
+use super::raw::{NAMESPACE_FLAGS, check};
 use super::{Errno, Result};
-
-/// Namespace flags a new process may be given; all others would share memory or tables with the
-/// parent.
-const NAMESPACE_FLAGS: u64 = (libc::CLONE_NEWNS
-    | libc::CLONE_NEWCGROUP
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | 0x80/* CLONE_NEWTIME, missing in libc for musl */) as u64;
 
 /// Bits that clone(2) reads as the exit signal and clone3(2) as flags.
 const LEGACY_SIGNAL_BITS: u64 = 0xff;
@@ -159,7 +148,7 @@ pub(crate) fn clone_process(flags: u64) -> Result<Forked> {
 /// The process is single-threaded, or the child calls nothing but async-signal-safe functions and
 /// [`exit_now`].
 unsafe fn clone_unchecked(flags: u64) -> Result<Forked> {
-    if flags & !NAMESPACE_FLAGS != 0 {
+    if flags & !u64::from(NAMESPACE_FLAGS) != 0 {
         return Err(Errno::INVAL);
     }
     // SAFETY: the caller gives the same promise.
