@@ -150,6 +150,9 @@ pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, Str
     )
 }
 
+/// What a lack of Landlock, or of its newest rights, comes to.
+const MEANWHILE: &str = "mounts alone hold the rules meanwhile, and the command can connect to sockets where it may only read";
+
 fn landlock_check() -> Check {
     let name = "Landlock";
     match landlock::abi() {
@@ -161,16 +164,13 @@ fn landlock_check() -> Check {
                 "ABI {abi}; not covered: {}",
                 rights::fs_names(rights::all_fs(rights::HIGHEST_ABI) & !rights::all_fs(abi))
             ),
-            remedy: Some("use a newer kernel for the rest; mounts hold it meanwhile".to_owned()),
+            remedy: Some(format!("use a newer kernel for the rest; {MEANWHILE}")),
         },
         Err(errno) => Check {
             name,
             state: State::Partly,
             found: format!("not there ({})", crate::sys::describe(errno.raw_os_error())),
-            remedy: Some(
-                "boot with `landlock` in the `lsm=` parameter; mounts hold the rules meanwhile"
-                    .to_owned(),
-            ),
+            remedy: Some(format!("boot with `landlock` in the `lsm=` parameter; {MEANWHILE}")),
         },
     }
 }

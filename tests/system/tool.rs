@@ -43,6 +43,14 @@ fn words(plan: &str) -> Vec<String> {
 }
 
 as_both! {
+    fn the_doctor_says_what_mounts_do_not_hold(caller) {
+        // Landlock holds sockets since ABI 9; a mount never does.
+        let ended = Sbx::bare(caller, "doctor").ended();
+        let lacks = ended.stdout.contains("not covered") || ended.stdout.contains("`lsm=`");
+        let sockets = ended.stdout.contains("can connect to sockets where it may only read");
+        assert_eq!(lacks, sockets, "{ended:#?}");
+    }
+
     fn nothing_that_is_printed_can_steer_a_terminal(caller) {
         let evil = "\u{1b}[2J\u{9b}2J\u{202e}\u{2028}\u{e0041}\nerror[x]: forged";
         let is_evil = |c: char| "\u{1b}\u{9b}\u{202e}\u{2028}\u{e0041}".contains(c);
