@@ -231,6 +231,7 @@ fn one(
             );
         }
     }
+    refuse_no_limit(spec, sink);
     let mode = |default| spec.mode.or(Mode(default)).value.0;
     let about_exec = [OptionName::Exec, OptionName::Noexec];
     let says_exec = spec.options.items().iter().any(|item| about_exec.contains(item.value));
@@ -253,6 +254,19 @@ fn one(
         Kind::Dir => Rule::Directory { mode: mode(0o755) },
         Kind::Symlink => Rule::Symlink { target: spec.target.get()?.value.clone() },
     })
+}
+
+/// Refuses 0, which is "no limit" to the kernel (the kernel's tmpfs.rst).
+fn refuse_no_limit(spec: &Spec, sink: &mut Sink) {
+    let size = spec.size.get().filter(|size| size.value.0 == 0).map(|size| ("size", size.origin));
+    let inodes = spec.inodes.get().filter(|inodes| inodes.value == 0);
+    for (key, at) in size.into_iter().chain(inodes.map(|inodes| ("inodes", inodes.origin))) {
+        sink.push(
+            Diagnostic::error(Code::BadValue, format!("`{key}` 0 would be no limit at all"))
+                .at(at)
+                .help(format!("write how much it may hold at most, or remove `{key}`")),
+        );
+    }
 }
 
 /// Finds what a bind shows; nothing where it is missing and may be.
