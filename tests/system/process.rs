@@ -507,13 +507,3 @@ fn p2_b_a_profile_that_others_can_write_is_refused() {
     let ended = Sbx::run(Caller::Ordinary).profile(&profile).command(["true"]).ended();
     ended.refused(125, &["open.toml"]);
 }
-
-#[test]
-fn n8_d_everything_ends_with_a_supervisor_that_dies_while_it_starts() {
-    // Killed at once, many times: whatever it had started by then is gone, the output is closed.
-    for _ in 0..40 {
-        let run = Sbx::probe(Caller::Ordinary, ["orphan", "stay", "own"]).start();
-        run.signal(Signal::KILL);
-        assert_eq!(run.end().signal, Some(9));
-    }
-}
