@@ -62,10 +62,11 @@ pub fn orphan(args: &[&str]) {
         (&writer).write_all(b"x").expect("the parent listens");
         drop(writer);
         if args.contains(&"briefly") {
-            // Ends by itself once its parent has ended, which init's adoption shows.
+            // Ends by itself, but only after init could have seen that its parent has ended.
             while unsafe { sys::getppid() } != 1 {
                 std::thread::yield_now();
             }
+            std::thread::sleep(std::time::Duration::from_millis(200));
             say("orphan done");
             std::process::exit(0);
         }
