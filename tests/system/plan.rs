@@ -151,10 +151,10 @@ as_both! {
     }
 
     fn a_reader_that_stops_early_is_no_error(caller) {
-        let ended = Sbx::shell(caller, "{ $SBX plan $AS_ROOT -- true; echo status $? >&2; } | head -n 1")
-            .ended()
-            .fine();
-        assert!(ended.stdout.starts_with("open:"), "{ended:?}");
+        // The plan fits into a pipe: the reader must have gone before sbx starts.
+        let script = "{ trap '' PIPE; while echo x; do :; done 2>/dev/null; trap - PIPE; \
+            $SBX plan $AS_ROOT -- true; echo status $? >&2; } | true";
+        let ended = Sbx::shell(caller, script).ended().fine();
         assert_eq!(ended.stderr, "status 0\n");
     }
 
