@@ -155,12 +155,22 @@ mod tests {
     #[test]
     fn a_control_character_in_a_profile_is_not_printed() {
         let mut sources = SourceMap::default();
-        let id = sources.add(SourceKind::File, "x", "a = \"\u{1b}[2J\" # \u{1b}c");
+        let bad = "\u{1b}[2J \u{202e}";
+        let escaped = r"\u{1b}[2J \u{202e}";
+        let id =
+            sources.add(SourceKind::File, format!("{bad} name"), format!("a = \"{bad} line\""));
+        let (first, second) = (Origin::new(id, 0..1), Origin::new(id, 4..14));
         let shown = text(
-            &Diagnostic::warning(Code::BadValue, "no").at(Origin::new(id, 4..10)),
+            &Diagnostic::warning(Code::BadValue, format!("{bad} message"))
+                .at(first)
+                .label(second, format!("{bad} label"))
+                .help(format!("{bad} help")),
             &sources,
             false,
         );
-        assert!(!shown.contains('\u{1b}'), "{shown}");
+        for part in ["name", "line", "message", "label", "help"] {
+            assert!(shown.contains(&format!("{escaped} {part}")), "{part}: {shown}");
+        }
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     }
 }
