@@ -295,9 +295,16 @@ target = \"file\"
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).expect("ours");
         let report = Sbx::probe(caller, ["connect", "unix:/s/socket"])
-            .args(["--bind", &format!("{socket}:/s/socket:rw"), "--bind", &format!("{}:/plain", work.at("plain"))])
+            .args(["--bind", &format!("{socket}:/s/socket:rw")])
             .report();
         assert_eq!(report.answers("connect")["unix:/s/socket"], "ok");
+        let ended = Sbx::run(caller)
+            .args(["--bind", &format!("{}:/plain", work.at("plain")), "--bind", "/dev/null:/null"])
+            .command(["sh", "-c", "cat /plain; stat -c ' %F %t:%T' /null; cat /null"])
+            .ended();
+        // It is the device, but every bind is nodev: what opens it is `[dev]`.
+        assert_eq!(ended.stdout, "x character special file 1:3\n");
+        assert!(ended.stderr.contains("Permission denied"), "{ended:?}");
     }
 
     fn f4_f_a_missing_source_is_refused_with_its_line_unless_optional(caller) {
