@@ -274,9 +274,9 @@ target = \"file\"
             "sbx = 1\n[[mount]]\nkind = \"bind\"\nfrom = \"{}\"\nto = \"/x\"\noptions = [\"noatime\"]\n",
             work.at("tree")
         );
-        let profile = work.profile(caller, "locked.toml", &text);
+        let profile = work.profile(caller, "noatime.toml", &text);
         let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
-        ended.refused(125, &["locked.toml:", "EPERM", "locked"]);
+        ended.refused(125, &["noatime.toml:5", "EPERM", "remove the option that changes what the host locked"]);
     }
 
     fn f12_b_files_sbx_made_cannot_be_written(caller) {
