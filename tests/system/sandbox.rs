@@ -250,8 +250,8 @@ as_both! {
     }
 
     fn f10_a_masked_files_of_proc_cannot_be_opened(caller) {
-        let names = ["kcore", "keys", "key-users", "kmsg", "kpagecount", "timer_list",
-            "sysrq-trigger"];
+        let names = ["kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
+            "kpageflags", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list"];
         let there: Vec<String> = names
             .iter()
             .map(|name| format!("/proc/{name}"))
@@ -267,6 +267,11 @@ as_both! {
 
     fn there_is_no_sys_and_no_host_root(caller) {
         let report = Sbx::probe(caller, ["ls", "/", "/sys", "/run", "/var", "/mnt"]).report();
+        // Most of them are root's alone, with no cover too.
+        let all = mounts(Sbx::probe(caller, ["mounts"]));
+        for path in there {
+            assert!(all.iter().any(|mount| mount[0] == path), "{path} is covered: {all:?}");
+        }
         let entries = report.table("entries");
         let root = entries["/"];
         for absent in ["sys", "root", "run", "mnt", "boot", "oldroot", ".old"] {
