@@ -493,7 +493,14 @@ fn c2_b_raising_a_hard_limit_without_privilege_says_so() {
         .args(["--limit", "nofile=200"])
         .command(["true"])
         .ended();
-    ended.refused(125, &["nofile", "--limit nofile=200", "100"]);
+    ended.refused(
+        125,
+        &[
+            "raising the hard limit of nofile above 100 needs CAP_SYS_RESOURCE",
+            "--limit nofile=200",
+            "write at most 100",
+        ],
+    );
 }
 
 #[test]
