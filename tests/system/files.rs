@@ -451,12 +451,14 @@ fn globs_and_variables_are_expanded_when_the_plan_is_made() {
     let caller = Caller::Ordinary;
     let work = tree(caller);
     let text = format!(
-        "sbx = 1\n[files]\nread = [\"{}/*/f*\"]\nhide = [\"?${{NONE:-/none}}\"]\n[env]\npass = [\"NONE\"]\n",
+        "sbx = 1\n[files]\nread = [\"{0}/*/f*\", \"${{NONE:-{0}/tree/sub}}/file\"]\n",
         work.path().display()
     );
     let profile = work.profile(caller, "glob.toml", &text);
-    let (file, tool) = (work.at("tree/file"), work.at("tree/tool"));
-    let report = open(caller, &[(&file, "r"), (&tool, "r")]).profile(&profile).report();
-    assert_eq!(answer(&report, &file, "r"), "ok");
+    let (file, tool, sub) = (work.at("tree/file"), work.at("tree/tool"), work.at("tree/sub/file"));
+    let report =
+        open(caller, &[(&file, "r"), (&tool, "r"), (&sub, "r")]).profile(&profile).report();
+    assert_eq!(answer(&report, &file, "r"), "ok", "the glob");
+    assert_eq!(answer(&report, &sub, "r"), "ok", "the variable");
     assert_eq!(answer(&report, &tool, "r"), "ENOENT");
 }
