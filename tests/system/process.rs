@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use crate::common::{Caller, Sbx, Work, as_both, tools};
 use rustix::process::Signal;
@@ -217,6 +218,7 @@ as_both! {
         run.wait_for("ready");
         run.signal(Signal::TERM);
         assert_eq!(run.line(), "got 15");
+        std::thread::sleep(Duration::from_millis(300));
         run.signal(Signal::USR1);
         assert_eq!(run.line(), "got 10");
         assert_eq!(run.end().status, 7);
