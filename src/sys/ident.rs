@@ -200,6 +200,9 @@ pub(crate) fn is_privileged_exec() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::super::spawn::tests::run_in_child;
     use super::*;
 
     #[test]
@@ -219,6 +222,44 @@ mod tests {
         own.push(4_000_000);
         assert_eq!(groups_equal(&own), Ok(false));
         assert_eq!(groups_equal(&[0; GROUPS_MAX + 1]), Err(Errno::OVERFLOW));
+        if rustix::process::geteuid().is_root() {
+            // In a map that turns the order round, even the kernel's own list is not sorted.
+            assert_eq!(with_turned_groups(|| groups_equal(&[1, 2, 0])), EQUAL);
+            assert_eq!(with_turned_groups(|| groups_equal(&[1, 2])), UNEQUAL);
+        }
+    }
+
+    const EQUAL: i32 = 0;
+    const UNEQUAL: i32 = 255;
+
+    /// Asks in a child that has the groups 0, 1, 2, which the kernel lists as 2, 1, 0: it sorts by
+    /// the ids of the host. Any other answer is an errno.
+    fn with_turned_groups(ask: impl Fn() -> Result<bool>) -> i32 {
+        let (asked, asks) = std::io::pipe().unwrap();
+        let (told, tells) = std::io::pipe().unwrap();
+        let writer = std::thread::spawn(move || {
+            let mut pid = [0; 4];
+            (&asked).read_exact(&mut pid).unwrap();
+            let map = format!("/proc/{}/gid_map", i32::from_ne_bytes(pid));
+            let written = std::fs::write(map, "0 2 1\n1 1 1\n2 0 1\n");
+            // The child waits, whatever came of it.
+            (&tells).write_all(&[1]).unwrap();
+            written.unwrap();
+        });
+        let turned = || {
+            unshare(libc::CLONE_NEWUSER as u64)?;
+            let pid = rustix::process::getpid().as_raw_pid().to_ne_bytes();
+            rustix::io::write(&asks, &pid)?;
+            rustix::io::read(&told, &mut [0])?;
+            setgroups(&[0, 1, 2])?;
+            ask()
+        };
+        let code = run_in_child(|| {
+            turned().map_or_else(Errno::raw_os_error, |is| if is { EQUAL } else { UNEQUAL })
+        });
+        drop(asks);
+        writer.join().unwrap();
+        code
     }
 
     #[test]
