@@ -279,6 +279,8 @@ impl Running {
             }
             Err(error) => {
                 let _gone = self.child.kill();
+                // Whatever still reads it ends, and lets go of the output.
+                self.stdin = None;
                 let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
                 panic!("{}: no line ({error}); {stderr:?}; before: {}", self.shown, self.seen)
             }

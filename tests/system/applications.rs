@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::{Caller, Feature, Running, Sbx, Work, as_both, needs};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
 
 const CONFIGURE: &str = "AC_INIT([hello], [1.0])
 AC_CONFIG_SRCDIR([hello.c])
@@ -300,12 +302,27 @@ impl Chromium {
         self.to.write_all(format!("{message}\0").as_bytes()).expect("chromium listens");
         loop {
             let mut bytes = Vec::new();
+            self.wait();
             self.from.read_until(0, &mut bytes).expect("chromium answers");
             bytes.pop();
             let answer: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
             if answer["id"] == self.number {
                 return answer["result"].clone();
             }
+        }
+    }
+
+    /// Waits until there is something to read. The test holds both ends of the pipe: it would never
+    /// see the end of a chromium that did not start.
+    fn wait(&self) {
+        if !self.from.buffer().is_empty() {
+            return;
+        }
+        let mut pipe = [PollFd::new(self.from.get_ref(), PollFlags::IN)];
+        let timeout = Timespec { tv_sec: 60, tv_nsec: 0 };
+        if poll(&mut pipe, Some(&timeout)) != Ok(1) {
+            self.running.signal(Signal::KILL);
+            panic!("chromium says nothing");
         }
     }
 
