@@ -203,14 +203,9 @@ fn attr(attributes: &crate::plan::Attributes) -> Attr {
     }
 }
 
-fn attr_of(options: &[crate::plan::MountOption]) -> Attr {
-    attr(&crate::plan::Attributes::new(options.iter().copied()))
-}
-
 #[expect(clippy::too_many_lines, reason = "one arm for each action; none is long")]
 fn op(action: &Action) -> Ready<Op> {
-    use crate::plan::MountOption::{Nodev, Noexec, Nosuid, Ro};
-    let hidden = || attr_of(&[Ro, Nosuid, Nodev, Noexec]);
+    let fixed = || attr(&action.fixed_options());
     Ok(match action {
         Action::OverwriteStrings => Op::OverwriteStrings,
         Action::OpenStdio { descriptor, path } => {
@@ -269,11 +264,9 @@ fn op(action: &Action) -> Ready<Op> {
                 is_new: *is_new,
             }
         }
-        Action::Proc { target, is_new, onto } => Op::Proc {
-            place: place_on(target, *onto)?,
-            attr: attr_of(&[Nosuid, Nodev, Noexec]),
-            is_new: *is_new,
-        },
+        Action::Proc { target, is_new, onto } => {
+            Op::Proc { place: place_on(target, *onto)?, attr: fixed(), is_new: *is_new }
+        }
         Action::File { path, mode, owner, contents } => Op::File {
             place: place(path)?,
             mode: *mode,
@@ -286,23 +279,21 @@ fn op(action: &Action) -> Ready<Op> {
         Action::DeviceNode { source, target, is_new, onto } => Op::DeviceNode {
             source: opened(&source.path, source.identity)?,
             place: place_on(target, *onto)?,
-            attr: attr_of(&[Nosuid, Noexec]),
+            attr: fixed(),
             is_new: *is_new,
         },
-        Action::Devpts { target, is_new, onto } => Op::Devpts {
-            place: place_on(target, *onto)?,
-            attr: attr_of(&[Nosuid, Noexec]),
-            is_new: *is_new,
-        },
+        Action::Devpts { target, is_new, onto } => {
+            Op::Devpts { place: place_on(target, *onto)?, attr: fixed(), is_new: *is_new }
+        }
         Action::CoverFile { target, onto } => {
-            Op::CoverFile { place: place_on(target, *onto)?, attr: hidden() }
+            Op::CoverFile { place: place_on(target, *onto)?, attr: fixed() }
         }
         Action::CoverDirectory { target, onto } => {
-            Op::CoverDirectory { place: place_on(target, *onto)?, attr: hidden() }
+            Op::CoverDirectory { place: place_on(target, *onto)?, attr: fixed() }
         }
 
         Action::ReadOnlySubtree { target } => {
-            Op::ReadOnlySubtree { place: place(target)?, attr: hidden() }
+            Op::ReadOnlySubtree { place: place(target)?, attr: fixed() }
         }
         Action::ReadOnly { target } => {
             let is_root = target.as_path() == Path::new("/");

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use serde::{Serialize, Serializer};
 
 use super::terms::{
-    Attributes, Descriptor, IdMap, MapWriter, Namespace, Source, SourceIdentity, StdSource, Text,
+    Attributes, Descriptor, IdMap, MapWriter, MountOption, Namespace, Source, SourceIdentity,
+    StdSource, Text,
 };
 use super::{Actor, Phase};
 use crate::filter::{Arch, FilterRules, Program};
@@ -235,6 +236,23 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns the options of a mount that always has the same, none for all else: the plan prints
+    /// them, and they are what the mount gets.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other mounts carry theirs")]
+    pub fn fixed_options(&self) -> Attributes {
+        use MountOption::{Nodev, Noexec, Nosuid, Ro};
+        let options: &[MountOption] = match self {
+            Self::Proc { .. } => &[Nosuid, Nodev, Noexec],
+            // Devices must work: no nodev.
+            Self::DeviceNode { .. } | Self::Devpts { .. } => &[Nosuid, Noexec],
+            Self::CoverFile { .. } | Self::CoverDirectory { .. } | Self::ReadOnlySubtree { .. } => {
+                &[Ro, Nosuid, Nodev, Noexec]
+            }
+            _ => &[],
+        };
+        Attributes::new(options.iter().copied())
+    }
+
     /// Returns the phase it runs in. This is the only place that says so.
     pub fn phase(&self) -> Phase {
         match self {

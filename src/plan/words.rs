@@ -80,20 +80,24 @@ impl fmt::Display for Action {
                 }
                 write!(f, ", mode {}, user {uid} group {gid}, {attributes}", Mode(*mode))
             }
-            Self::Proc { target, .. } => write!(f, "mount proc on {target}, nosuid,nodev,noexec"),
+            Self::Proc { target, .. } => {
+                write!(f, "mount proc on {target}, {}", self.fixed_options())
+            }
             Self::File { path, mode, owner, contents } => {
                 write!(f, "make file {path} {}, {} bytes", Mode(*mode), contents.len())?;
                 owned(f, *owner)
             }
             Self::Symlink { path, target } => write!(f, "make link {path} to {target}"),
             Self::DeviceNode { source, target, .. } => {
-                write!(f, "bind device {} on {target}, rw,nosuid,noexec", source.path)
+                write!(f, "bind device {} on {target}, {}", source.path, self.fixed_options())
             }
-            Self::Devpts { target, .. } => write!(f, "mount devpts on {target}, nosuid,noexec"),
+            Self::Devpts { target, .. } => {
+                write!(f, "mount devpts on {target}, {}", self.fixed_options())
+            }
             Self::CoverFile { target, .. } => write!(f, "cover file {target}"),
             Self::CoverDirectory { target, .. } => write!(f, "cover directory {target}"),
             Self::ReadOnlySubtree { target } => {
-                write!(f, "bind {target} on itself, ro,nosuid,nodev,noexec")
+                write!(f, "bind {target} on itself, {}", self.fixed_options())
             }
             Self::ReadOnly { target } => write!(f, "make the mount of {target} read-only"),
             Self::Pivot => f.write_str("change to the new root, detach the old one"),
