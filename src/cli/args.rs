@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
     about = "Launches programs in a sandbox that a TOML profile describes",
     after_help = "Examples:
   sbx run -- id                                  the safe default: no network, no files of yours
-  sbx run --profile browser firefox-esr --headless   a shipped profile; windows come later
+  sbx run -p browser firefox-esr --version       a shipped profile; windows come later
   sbx run -p build -- make                       may write the project, and nothing else of yours
   sbx plan --read ~/notes -- cat notes/a.txt     what would be done, without doing it
   sbx doctor                                     what this machine can enforce
@@ -126,7 +126,8 @@ pub(super) struct Overrides {
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub(super) cwd: Option<OsString>,
 
-    /// Which network it has: none, loopback or host
+    /// Which network it has: none, loopback or host; with host, names need `--read @resolver`, and
+    /// certificates `--read @tls`
     #[arg(long, value_name = "MODE", help_heading = "Rights")]
     pub(super) net: Option<String>,
     /// Be this user, with its groups or those given
