@@ -14,16 +14,16 @@
 #[allow(dead_code, unused_imports, unused_macros, reason = "these tests use a part of it")]
 mod common;
 
-use std::io::{Read as _, Write as _};
+use std::io::{PipeWriter, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use common::{Caller, Ended, Feature, Sbx, Work, as_both, as_root, needs, tools};
+use common::{Caller, Ended, Feature, Running, Sbx, Work, as_both, as_root, needs, tools};
 use rustix::io::FdFlags;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 /// One way from a command line to a command.
 #[derive(Debug, Clone, Copy)]
@@ -182,25 +182,34 @@ fn nobody_is_left(at: &str) {
     }
 }
 
-/// Stops at a step, kills sbx there, and lets go of whoever stopped, or not.
-fn kill_at(way: Way, step: usize, lets_go: bool) -> std::io::PipeWriter {
+/// Starts a run of the hooked sbx that stops before a step; what is returned with it lets go of
+/// whoever stopped.
+fn stopped(run: Sbx, step: usize, at: &str) -> (Running, PipeWriter) {
     let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
-    let (go_end, mut go) = std::io::pipe().expect("a pipe");
+    let (go_end, go) = std::io::pipe().expect("a pipe");
     rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
     rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
     let hook = format!("stop:{step}:{}:{}", reached_end.as_raw_fd(), go_end.as_raw_fd());
-    let mut running = hooked(way, &hook).command(["/bin/sleep", "1000"]).start();
-    drop(reached_end);
-    drop(go_end);
-    let mut byte = [0];
+    let running = run.env("SBX_TEST_HOOK", hook).start();
+    drop((reached_end, go_end));
     reached
-        .read_exact(&mut byte)
-        .unwrap_or_else(|error| panic!("{}: step {} was not reached: {error}", way.name, step + 1));
+        .read_exact(&mut [0])
+        .unwrap_or_else(|error| panic!("{at}: step {} was not reached: {error}", step + 1));
+    (running, go)
+}
+
+fn stopped_at(way: Way, step: usize, described: impl FnOnce(Sbx) -> Sbx) -> (Running, PipeWriter) {
+    stopped(described(hooked(way, "")), step, way.name)
+}
+
+/// Stops at a step, kills sbx there, and lets go of whoever stopped, or not.
+fn kill_at(way: Way, step: usize, lets_go: bool) -> PipeWriter {
+    let (mut running, mut go) = stopped_at(way, step, |run| run.command(["/bin/sleep", "1000"]));
     running.signal(Signal::KILL);
     running.wait();
     // A process that stopped before its death signal was set goes on, and must end by itself.
     if lets_go {
-        let _gone = go.write_all(&byte);
+        let _gone = go.write_all(&[0]);
     }
     drop(running);
     go
@@ -224,18 +233,10 @@ fn changed_before(
     let words = |step: &serde_json::Value| step["words"].as_str().expect("text").to_owned();
     let step = steps.iter().position(|step| words(step).starts_with(start));
     let step = step.unwrap_or_else(|| panic!("no step `{start}` in {plan:#}"));
-    let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
-    let (go_end, mut go) = std::io::pipe().expect("a pipe");
-    rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
-    rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
-    let hook = format!("stop:{step}:{}:{}", reached_end.as_raw_fd(), go_end.as_raw_fd());
-    let run = Sbx::run(caller).with_program(&tools().hooked).env("SBX_TEST_HOOK", hook);
-    let running = command(with(run)).start();
-    drop((reached_end, go_end));
-    let mut byte = [0];
-    reached.read_exact(&mut byte).unwrap_or_else(|error| panic!("`{start}`: {error}"));
+    let run = Sbx::run(caller).with_program(&tools().hooked);
+    let (running, mut go) = stopped(command(with(run)), step, start);
     change();
-    go.write_all(&byte).expect("somebody waits for it");
+    go.write_all(&[0]).expect("somebody waits for it");
     running.end()
 }
 
@@ -267,15 +268,9 @@ as_both! {
         let _alone = alone();
         let way = Way { name: "passed on", caller, args: &[] };
         let step = steps(way).iter().position(|(_, words)| words == "unblock signals");
-        let (mut reached, reached_end) = std::io::pipe().expect("a pipe");
-        let (go_end, mut go) = std::io::pipe().expect("a pipe");
-        rustix::io::fcntl_setfd(&reached_end, FdFlags::empty()).expect("it is open");
-        rustix::io::fcntl_setfd(&go_end, FdFlags::empty()).expect("it is open");
-        let (told, wait) = (reached_end.as_raw_fd(), go_end.as_raw_fd());
-        let hook = format!("stop:{}:{told}:{wait}", step.expect("a step of every plan"));
-        let running = hooked(way, &hook).command(["/bin/echo", "started"]).start();
-        drop((reached_end, go_end));
-        reached.read_exact(&mut [0]).expect("the step is reached");
+        let step = step.expect("a step of every plan");
+        let (running, mut go) =
+            stopped_at(way, step, |run| run.command(["/bin/echo", "started"]));
         running.signal(Signal::TERM);
         is_pending(running.pid(), 15);
         go.write_all(&[0]).expect("somebody waits for it");
@@ -322,6 +317,69 @@ as_both! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_command_waits_until_sbx_and_init_hold_nothing() {
+    let _alone = alone();
+    for way in possible() {
+        let steps = steps(way);
+        let of = |start: &str| steps.iter().position(|(_, words)| words.starts_with(start));
+        let drops = of("drop the supervisor's capabilities").expect("every way has this step");
+        let init = of("init: hold nothing");
+        assert_eq!(init.is_none(), way.name == "as process 1", "{}", way.name);
+        for step in [Some(drops), init].into_iter().flatten() {
+            let at = format!("{}: {}", way.name, steps[step].1);
+            let work = Work::new(way.caller);
+            let log = work.file("log", "");
+            let (running, mut go) =
+                stopped_at(way, step, |run| {
+                    run.args(["--keep-fd", "9"])
+                        .launch(format!("fd=9:a:{}", log.display()))
+                        .command(["/bin/sh", "-c", "echo started >&9"])
+                });
+            // Long enough for one that does not wait.
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(work.read("log"), "", "{at}");
+            go.write_all(&[0]).expect("it is stopped");
+            running.end().fine();
+            assert_eq!(work.read("log"), "started\n", "{at}");
+        }
+    }
+}
+
+/// The only child of a process.
+fn child(pid: i32) -> i32 {
+    let processes = std::fs::read_dir("/proc").expect("proc").flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |number: &i32| {
+        // Others come and go meanwhile.
+        let text = std::fs::read_to_string(format!("/proc/{number}/status")).unwrap_or_default();
+        text.lines().any(|line| line == format!("PPid:\t{pid}"))
+    };
+    let children: Vec<i32> = numbers.filter(is_child).collect();
+    assert_eq!(children.len(), 1, "children of {pid}: {children:?}");
+    children[0]
+}
+
+#[test]
+fn a_process_that_is_killed_before_it_executes_is_no_status_of_the_command() {
+    let _alone = alone();
+    for way in possible() {
+        let steps = steps(way);
+        let has_init = steps.iter().any(|(_, words)| words.starts_with("init: hold nothing"));
+        // Who has no init looks only at which step was begun.
+        let step = steps.len() - if has_init { 1 } else { 2 };
+        let (running, mut go) = stopped_at(way, step, |run| run.command(["/bin/echo", "started"]));
+        let first = child(running.pid());
+        let payload = if has_init { child(first) } else { first };
+        let payload = Pid::from_raw(payload).expect("a process has a number");
+        rustix::process::kill_process(payload, Signal::KILL).expect("it is stopped");
+        let _gone = go.write_all(&[0]);
+        let Ended { status, signal, stdout, stderr } = running.end();
+        assert_eq!((status, signal, &*stdout), (125, None, ""), "{}: {stderr}", way.name);
+        assert!(stderr.contains(&format!("phase `{}`", steps[step].0)), "{}: {stderr}", way.name);
     }
 }
 

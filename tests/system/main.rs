@@ -13,6 +13,7 @@
 mod common;
 
 mod applications;
+mod attendants;
 mod calls;
 mod files;
 mod identity;
