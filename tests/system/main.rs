@@ -15,6 +15,7 @@ mod common;
 mod applications;
 mod attendants;
 mod calls;
+mod environment;
 mod files;
 mod identity;
 mod plan;
