@@ -23,5 +23,6 @@ mod planted;
 mod process;
 mod refusals;
 mod sandbox;
+mod settings;
 mod start;
 mod tool;

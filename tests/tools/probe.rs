@@ -13,6 +13,8 @@ mod life;
 mod net;
 #[path = "probe/search.rs"]
 mod search;
+#[path = "probe/settings.rs"]
+mod settings;
 #[path = "probe/sys.rs"]
 mod sys;
 
@@ -51,6 +53,8 @@ fn main() {
         "link" => paths(&args, "link", |a, b| fs::hard_link(a, b)),
         "exit" => std::process::exit(rest.first().and_then(|n| n.parse().ok()).unwrap_or(0)),
         "launch" => launch::launch(&args[2..]),
+        "settings" => settings::settings(),
+        "in-keyring" => settings::in_keyring(&rest),
         "sleep" => life::sleep(),
         "trap" => life::trap(&rest),
         "kill-group" => life::kill_group(),
