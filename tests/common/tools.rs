@@ -13,7 +13,7 @@ pub struct Tools {
     /// sbx.
     pub sbx: PathBuf,
     /// sbx with hooks, `tests/tools/hooked.rs`.
-    #[allow(dead_code, reason = "for `tests/steps.rs` alone")]
+    #[allow(dead_code, reason = "for `tests/steps.rs` and `tests/system/races.rs`")]
     pub hooked: PathBuf,
     /// `tests/tools/probe.rs`, static.
     pub probe: PathBuf,

@@ -21,6 +21,7 @@ mod identity;
 mod plan;
 mod planted;
 mod process;
+mod races;
 mod refusals;
 mod sandbox;
 mod settings;
