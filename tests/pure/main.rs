@@ -8,6 +8,7 @@
 )]
 
 mod golden;
+mod hostile;
 mod layering;
 mod made;
 mod merge;

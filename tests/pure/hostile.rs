@@ -1,0 +1,74 @@
+//! Plans on hosts that have been prepared: recorded facts with a difference.
+
+use crate::made::{self, Made};
+use sbx::diag::{Sink, SourceKind, SourceMap};
+use sbx::facts::Recorded;
+use sbx::profile::{Layer, LayerKind, Profile};
+
+/// Makes a plan for `ann` on facts that were changed.
+fn on(name: &str, profile: &str, change: impl FnOnce(&mut Recorded)) -> Made {
+    let mut facts = made::facts(name);
+    change(&mut facts);
+    let (mut sources, mut sink) = (SourceMap::default(), Sink::default());
+    let source = sources.add(SourceKind::File, "case.toml", profile);
+    let layer = Layer {
+        kind: LayerKind::Definition,
+        name: "case".to_owned(),
+        sources: vec![source],
+        profile: Profile::read(profile, source, &mut sink),
+    };
+    made::make_of(vec![layer], &["--", "true"], &facts, sources, sink)
+}
+
+#[test]
+fn profiles_that_are_not_there_cannot_be_made() {
+    let write = "[files]\nwrite = [\"~/.config\"]\n";
+    let kept = on("ordinary", write, |_| ());
+    assert!(kept.plan.is_some(), "{}", kept.told);
+    for gone in ["/home/ann/.config/sbx/profiles", "/home/ann/.config/sbx"] {
+        let made = on("ordinary", write, |facts| {
+            facts.files.retain(|path, _| !path.starts_with(gone));
+        });
+        assert!(made.plan.is_none(), "{gone}");
+        let told = "error[own-profiles]: this would let the command make profiles of sbx in \
+            /home/ann/.config/sbx/profiles";
+        assert!(made.told.contains(told), "{gone}: {}", made.told);
+    }
+}
+
+#[test]
+fn what_looks_like_roots_link_is_roots_only_where_root_alone_puts_links() {
+    // A caller whose user namespace does not map root sees its files as the overflow user's.
+    let read = "[files]\nread = [\"/srv/shared/link\"]\n";
+    let hidden = |mode: u32| {
+        on("ordinary", read, |facts| {
+            facts.uid_map = vec![[1000, 1000, 1]];
+            let mut link = facts.files[std::path::Path::new("/home/strange")].clone();
+            let mut directory = facts.files[std::path::Path::new("/srv/data")].clone();
+            (link.uid, link.ino, link.link) = (65_534, 1001, Some("/usr/share".into()));
+            (directory.uid, directory.ino, directory.mode) = (65_534, 1002, mode);
+            facts.files.insert("/srv/shared".into(), directory);
+            facts.files.insert("/srv/shared/link".into(), link);
+        })
+    };
+    let closed = hidden(0o755);
+    assert!(closed.plan.is_some(), "{}", closed.told);
+    for mode in [0o775, 0o757, 0o1777] {
+        let open = hidden(mode);
+        assert!(open.plan.is_none(), "{mode:o}");
+        let told = "`/srv/shared/link` is a link that must not be followed";
+        assert!(open.told.contains(told), "{mode:o}: {}", open.told);
+    }
+}
+
+#[test]
+fn nothing_among_the_profiles_can_be_granted() {
+    let profile = "/home/ann/.config/sbx/profiles/my.toml";
+    let made = on("ordinary", &format!("[files]\nwrite = [\"{profile}\"]\n"), |facts| {
+        let notes = facts.files[std::path::Path::new("/home/ann/notes.txt")].clone();
+        facts.files.insert(profile.into(), sbx::facts::FileFact { ino: 1001, ..notes });
+    });
+    assert!(made.plan.is_none());
+    let told = format!("`{profile}` belongs to the profiles of sbx and cannot be writable inside");
+    assert!(made.told.contains(&told), "{}", made.told);
+}
