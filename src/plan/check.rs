@@ -154,8 +154,12 @@ fn last(plan: &Plan) -> &Action {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
     use super::*;
-    use crate::plan::Builder;
+    use crate::filter::{Arch, FilterRules, Foreign, Insn, Program, Verdict};
+    use crate::plan::{Builder, IdMap, MapWriter};
 
     fn broken(actions: Vec<Action>) -> Vec<String> {
         let mut builder = Builder::default();
@@ -205,6 +209,65 @@ mod tests {
             let found = broken(actions);
             assert!(found.iter().any(|m| m.contains(words)), "{gone:?}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_verified_is_told() {
+        let ids = || vec![IdMap::single(1, 1)];
+        let lock = Action::Lock {
+            namespaces: vec![Namespace::User, Namespace::Mount],
+            writer: MapWriter::Itself,
+            users: ids(),
+            groups: ids(),
+        };
+        let mut actions = sound();
+        actions.insert(7, lock);
+        let words = "the lock on the mounts is not verified";
+        assert_eq!(broken(actions.clone()), [words]);
+        actions.insert(8, Action::VerifyLock { target: "/proc".into() });
+        assert_eq!(broken(actions), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_right_that_the_filter_needs_and_that_goes_too_early_is_told() {
+        let may_gain = |effective| {
+            let mut actions = sound();
+            actions.retain(|action| *action != Action::NoNewPrivs);
+            actions.push(Action::CapabilitySets {
+                effective,
+                permitted: effective,
+                inheritable: 0,
+            });
+            actions.push(Action::LandlockRestrict);
+            actions
+        };
+        let final_set = Action::FinalCapabilities { effective: 0, permitted: 0, inheritable: 0 };
+        let words = "without no_new_privs, CAP_SYS_ADMIN must last until the filter is installed";
+        assert_eq!(broken(may_gain(capability::SYS_ADMIN)), [words]);
+        let with_final = |effective| [may_gain(effective), vec![final_set.clone()]].concat();
+        assert_eq!(broken(with_final(0)), [words]);
+        assert_eq!(broken(with_final(capability::SYS_ADMIN)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_filter_that_forbids_what_is_still_needed_is_told() {
+        let filtered = |value| {
+            let rules = Rc::new(FilterRules {
+                calls: BTreeMap::new(),
+                unknown: Verdict::Allow,
+                foreign: Foreign::Kill,
+            });
+            let answer = Insn { code: 0x06, jt: 0, jf: 0, k: value };
+            let program = Rc::new(Program(vec![answer]));
+            let mut actions = sound();
+            actions.push(Action::Seccomp { rules, arch: Arch::X86_64, program });
+            broken(actions)
+        };
+        // SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS.
+        assert_eq!(filtered(0x7FFF_0000), Vec::<String>::new());
+        let needed = ["execve", "write", "exit_group"];
+        let told = needed.map(|name| format!("the filter forbids `{name}`, which sbx still needs"));
+        assert_eq!(filtered(0x8000_0000), told);
     }
 
     #[test]
