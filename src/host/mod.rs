@@ -267,3 +267,15 @@ fn last_capability() -> u8 {
     }
     known
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_capability_is_the_one_that_the_kernel_names() {
+        let named = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap");
+        let named = named.expect("kernels since Linux 3.2 have it");
+        assert_eq!(last_capability().to_string(), named.trim());
+    }
+}

@@ -1,6 +1,6 @@
 //! Settings that only the kernel's own answer shows.
 
-use crate::common::{Caller, Feature, Report, Sbx, as_both, as_root, needs, tools};
+use crate::common::{Caller, Feature, Report, Sbx, Work, as_both, as_root, needs, tools};
 use rustix::process::Signal;
 
 fn settings(caller: Caller) -> Sbx {
@@ -80,6 +80,50 @@ as_both! {
         let answers = report.answers("connect");
         assert_eq!(answers["tcp:127.0.0.1:8080"], "ECONNREFUSED");
         assert_eq!(answers["tcp:127.0.0.1:8081"], "EACCES");
+    }
+}
+
+as_both! {
+    fn file_systems_of_sbx_have_a_size_and_closed_modes(caller) {
+        let work = Work::new(caller);
+        work.directory("hidden");
+        let (bind, hidden) = (format!("{}:/shown", work.path().display()), "/shown/hidden");
+        let run = Sbx::run(caller).args(["--bind", &bind, "--hide", hidden]);
+        let mounts = run.command(["cat", "/proc/self/mounts"]).ended().fine().stdout;
+        let options = |place: &str| -> Vec<&str> {
+            let is_there = |line: &&str| line.split(' ').nth(1) == Some(place);
+            let line = mounts.lines().rfind(is_there);
+            let line = line.unwrap_or_else(|| panic!("no mount on {place}: {mounts}"));
+            line.split(' ').nth(3).expect("options").split(',').collect()
+        };
+        let has = |place: &str, wanted: &[&str]| {
+            let found = options(place);
+            assert!(wanted.iter().all(|option| found.contains(option)), "{place}: {found:?}");
+        };
+        has("/", &["size=16384k", "mode=755"]);
+        has("/dev/pts", &["mode=620", "ptmxmode=666"]);
+        has(hidden, &["size=4k", "mode=555"]);
+    }
+
+    fn directories_made_in_the_private_home_are_the_users(caller) {
+        let account = caller.account();
+        let above = account.home.join(".config");
+        let profiles = above.join("sbx/profiles");
+        let run = Sbx::run(caller).args(["--read", profiles.to_str().expect("UTF-8")]);
+        let owner = run.command(["stat", "-c", "%u", above.to_str().expect("UTF-8")]).ended().fine();
+        assert_eq!(owner.stdout.trim(), account.uid.to_string());
+    }
+
+    fn the_hosts_file_is_the_hosts_with_its_network_alone(caller) {
+        let hosts = |args: &[&str]| {
+            let run = Sbx::run(caller).args(["--read", "?/etc/hosts"]).args(args);
+            run.command(["cat", "/etc/hosts"]).ended().fine().stdout
+        };
+        let own = hosts(&[]);
+        assert!(own.starts_with("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 "), "{own}");
+        if let Ok(found) = std::fs::read_to_string("/etc/hosts") {
+            assert_eq!(hosts(&["--net", "host"]), found);
+        }
     }
 }
 
