@@ -340,11 +340,15 @@ impl Supervisor<'_> {
         if reporting {
             record.read(running.report.as_fd());
         }
+        let last = self.image.ops.len().saturating_sub(1);
+        let reached = self.progress.running().unwrap_or(0);
+        // Where there is an init it has looked; it must be asked before the process is waited for.
+        let has_begun = reached == last
+            && (running.has_init || proc::has_executed(running.pid).unwrap_or(true));
         let status = spawn::wait_pidfd(running.pidfd.as_fd());
         if let Some(failure) = record.failure() {
             return Outcome::Failed(failure);
         }
-        let last = self.image.ops.len().saturating_sub(1);
         let killed = |step: usize, number: i32| {
             // Whoever sent it to sbx wanted just that, whether the command had begun or not.
             if sent & bit(number) != 0 {
@@ -353,18 +357,15 @@ impl Supervisor<'_> {
             let actor = self.image.actors.get(step).copied().unwrap_or(Actor::Child);
             Outcome::Failed(Failure { step, actor, part: Part::Killed, errno: number, detail: 0 })
         };
-        let reached = self.progress.running().unwrap_or(0);
         match (self.progress.ended(), status) {
             (Some((WaitStatus::Exited(code), true)), _) => Outcome::Exited(code),
             (Some((WaitStatus::Signaled(number), true)), _) => Outcome::Signaled(number),
             (Some((WaitStatus::Signaled(number), false)), _) => killed(reached, number),
             (Some((WaitStatus::Exited(_), false)), _) => killed(reached, SIGKILL),
-            (None, Ok(WaitStatus::Signaled(number))) if running.has_init || reached < last => {
-                // Init died, and the command with it: killed from outside, or before the command.
-                if reached < last { killed(reached, number) } else { Outcome::Signaled(number) }
-            }
-            (None, Ok(WaitStatus::Signaled(number))) => Outcome::Signaled(number),
-            (None, Ok(WaitStatus::Exited(code))) if !running.has_init && reached == last => {
+            // The command, or init and the command with it.
+            (None, Ok(WaitStatus::Signaled(number))) if has_begun => Outcome::Signaled(number),
+            (None, Ok(WaitStatus::Signaled(number))) => killed(reached, number),
+            (None, Ok(WaitStatus::Exited(code))) if has_begun && !running.has_init => {
                 Outcome::Exited(code)
             }
             (None, Ok(WaitStatus::Exited(_)) | Err(_)) => killed(reached, SIGKILL),
