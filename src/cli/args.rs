@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
   sbx run -- id                                  the safe default: no network, no files of yours
   sbx run -p browser firefox-esr --version       a shipped profile; windows come later
   sbx run -p build -- make                       may write the project, and nothing else of yours
-  sbx plan --read ~/notes -- cat notes/a.txt     what would be done, without doing it
+  sbx plan --read notes -- cat notes/a.txt       what would be done, without doing it
   sbx doctor                                     what this machine can enforce
 
 Exit status: the command's own; 128+N if signal N ended it; 125 if sbx failed;

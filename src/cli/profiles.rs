@@ -13,7 +13,7 @@ use crate::diag::{Severity, Sink, printable};
 use crate::exec::FAILED;
 use crate::host::Live;
 use crate::policy;
-use crate::profile::{Place, Stack};
+use crate::profile::{Place, Stack, is_path};
 
 pub(super) fn profiles(args: &ProfilesArgs) -> anyhow::Result<u8> {
     #[derive(Serialize)]
@@ -109,8 +109,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
 
 /// Returns a file or a name: a word that is no file is the name of a profile, as everywhere.
 fn as_written(path: &Path) -> OsString {
-    let is_word = path.components().count() == 1 && !crate::store::exists(path);
-    let path =
-        if is_word || path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
-    path.into_os_string()
+    let is_name = path.components().count() == 1 && !is_path(path.as_os_str());
+    let is_file = is_name && crate::store::exists(path);
+    if is_file { Path::new(".").join(path).into_os_string() } else { path.as_os_str().to_owned() }
 }

@@ -89,8 +89,9 @@ fn hidden_directory(plan: &Plan, facts: &Live) -> Option<Diagnostic> {
             printable_os(cwd),
             printable_os(inside)
         );
-        Diagnostic::warning(Code::HiddenDirectory, text)
-            .help("show it with `--read .`, or let the command change it with `--write .`")
+        Diagnostic::warning(Code::HiddenDirectory, text).help(
+            "if it missed files: show them with `--read .`, or `--write .` to have them changed",
+        )
     })
 }
 

@@ -346,16 +346,20 @@ impl Finder<'_> {
             let bits = if fact.uid == caller { 0o100 } else { 0o011 };
             caller != 0 && fact.kind == FileKind::Directory && fact.mode & bits == 0
         });
-        let mut refusal =
-            Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there")).at(origin);
-        if let Some((at, _)) = closed {
+        if let Some((at, owner)) = closed.map(|(at, fact)| (at, fact.uid)) {
             let at = printable_os(at);
             let text = format!("`{shown}` lies where you may not look");
             let refusal = Diagnostic::error(Code::MissingPath, text).at(origin);
-            let help = format!("let yourself into {at}: chmod u+x {at}, as its owner");
+            let help = if owner == caller {
+                format!("let yourself into {at}: `chmod u+x {at}`")
+            } else {
+                format!("ask user {owner}, whose {at} is, to let you in")
+            };
             self.sink.push(refusal.help(help).help(format!("write `?{shown}` to do without it")));
             return;
         }
+        let mut refusal =
+            Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there")).at(origin);
         if facts.file(path).is_some_and(|fact| fact.link.is_some()) {
             refusal = refusal.with_note(format!("it is a link to {}", printable_os(real)));
         }
