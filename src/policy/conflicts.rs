@@ -17,6 +17,10 @@ pub(super) struct Writable {
 }
 
 impl Writable {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_files.is_empty() && self.by_mounts.is_empty()
+    }
+
     pub(super) fn all(self) -> Vec<(PathBuf, Origin)> {
         [self.by_files, self.by_mounts].concat()
     }

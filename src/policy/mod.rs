@@ -90,10 +90,12 @@ pub fn resolve(
     let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, &mut found);
     let process = process::resolve(&profile.process, &expand, facts, &mut found);
     let writable = conflicts::writable(&files, &mounts, &root);
-    let own = OwnProfiles::new(profile_files, entry.uid, facts);
-    own.narrow(&mut files, &mut found);
-    for (source, origin) in &writable.by_mounts {
-        own.refuse(source, *origin, &mut found);
+    if !writable.is_empty() {
+        let own = OwnProfiles::new(profile_files, entry.uid, facts);
+        own.narrow(&mut files, &mut found);
+        for (source, origin) in &writable.by_mounts {
+            own.refuse(source, *origin, &mut found);
+        }
     }
     let writable = writable.all();
     conflicts::unseen(&files, &writable, &mut found);
