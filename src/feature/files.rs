@@ -298,8 +298,10 @@ impl Finder<'_> {
     fn pattern(&mut self, pattern: &Pattern, origin: Origin, optional: bool, each: &mut Each<'_>) {
         match self.context.paths(pattern) {
             Ok(found) => {
-                let unlisted = found.unlisted.into_iter();
-                self.rule.unseen.extend(unlisted.map(|path| (path, origin)));
+                for path in found.unlisted {
+                    let real = self.follow(&path, origin).map_or(path, |(real, _)| real);
+                    self.rule.unseen.push((real, origin));
+                }
                 if found.paths.is_empty() && !optional {
                     let text = format!("`{pattern}` matches nothing");
                     self.sink.push(
@@ -391,7 +393,7 @@ impl Finder<'_> {
             self.rule.unseen.push((real.clone(), origin));
         }
         // What a mount shows may be hidden though the host has nothing at that place.
-        if fact.is_none() && verb == Verb::Hide && !self.is_shown(&real) {
+        if fact.is_none() && verb == Verb::Hide && (optional || !self.is_shown(&real)) {
             self.put(
                 real,
                 Intent {
@@ -438,7 +440,8 @@ impl Finder<'_> {
             return;
         }
         let rank = (self.context.rank)(origin);
-        let is_pinned = verb == Verb::Hide;
+        // What is less than the command may do above must stay where it is, on the next start too.
+        let is_pinned = verb != Verb::Write;
         self.put(real, Intent { verb, fact, is_home: false, is_pinned, origin, rank });
     }
 

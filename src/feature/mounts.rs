@@ -283,7 +283,8 @@ fn source(
             links.extend(found);
             return Some((path, SourceIdentity::from(&fact)));
         }
-        Ok(_) if from.value.is_optional => {}
+        // One that was closed may be there: without it, what it stands in front of is shown.
+        Ok(found) if from.value.is_optional && !facts.is_closed(&found.path) => {}
         Ok(_) => {
             let text = format!("`{}` is not there", from.value);
             let help = format!("create it, or write `?{}` if it may be missing", from.value);

@@ -46,6 +46,10 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
     let mut search = Search { facts, budget: MAX_GLOB_DIRECTORIES, unlisted: Vec::new() };
     for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         let part = OsStr::from_bytes(part);
+        if part == ".." {
+            // Whether there is a directory in front of it would decide what matches.
+            return Err(NoPath::bad("a glob cannot go through `..`", "write the path without it"));
+        }
         let mut next = Vec::new();
         for base in &found {
             if part == "**" {
@@ -100,6 +104,8 @@ impl Search<'_> {
             let path = base.join(name);
             if self.facts.file(&path).is_some_and(|fact| fact.kind == FileKind::Directory) {
                 self.descend(&path, out)?;
+            } else if self.facts.is_closed(&path) {
+                self.unlisted.push(base.to_owned());
             }
         }
         Ok(())

@@ -113,7 +113,7 @@ fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
     let by_mount = |above: &Path| {
         policy.mounts.iter().any(|(to, rule)| match &rule.value {
             mounts::Rule::Bind { options, .. } => {
-                to == above && !options.contains(&MountOption::Ro)
+                tree.inside(to) == above && !options.contains(&MountOption::Ro)
             }
             _ => false,
         })

@@ -74,6 +74,9 @@ pub struct Tree<'f> {
     facts: &'f dyn Facts,
 }
 
+/// What lies above a place where nothing is to be seen.
+const HIDDEN: &str = "a hidden path";
+
 /// What a place stands on.
 enum Ground {
     /// A file system that sbx made; the owner of what is made in it.
@@ -231,7 +234,7 @@ impl<'f> Tree<'f> {
             Node::Device { .. } => Ground::Closed("a device", entry.origin),
             Node::File { .. } => Ground::Closed("a file", entry.origin),
             Node::Symlink { .. } => Ground::Closed("a link", entry.origin),
-            Node::Cover => Ground::Closed("a hidden path", entry.origin),
+            Node::Cover => Ground::Closed(HIDDEN, entry.origin),
             Node::Directory { .. } => Ground::Made(None),
         }
     }
@@ -256,7 +259,8 @@ impl<'f> Tree<'f> {
                 Ground::Host(host, _)
                     if entry.node == Node::Cover
                         && self.facts.file(&host).is_none()
-                        && !self.facts.is_closed(&host) =>
+                        && !self.facts.is_closed(&host)
+                        && !self.leads_over_link(&host) =>
                 {
                     continue;
                 }
@@ -272,7 +276,9 @@ impl<'f> Tree<'f> {
                     false
                 }
                 Ground::Closed(what, origin) => {
-                    if !matches!(entry.node, Node::Symlink { .. } | Node::Cover) {
+                    // What hides, below what is hidden: nothing is to be seen there anyway.
+                    let is_nothing = entry.node == Node::Cover && what == HIDDEN;
+                    if !is_nothing && !matches!(entry.node, Node::Symlink { .. }) {
                         sink.push(
                             Diagnostic::error(
                                 Code::Conflict,
@@ -288,6 +294,11 @@ impl<'f> Tree<'f> {
             };
             self.step(path, entry, is_new, plan);
         }
+    }
+
+    /// Says whether a link lies on the way to a path of the host: inside it may lead elsewhere.
+    fn leads_over_link(&self, host: &Path) -> bool {
+        path::resolve(host, Path::new("/"), self.facts).is_ok_and(|found| !found.links.is_empty())
     }
 
     /// Makes the directories above a place that are not there yet.

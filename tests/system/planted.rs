@@ -129,6 +129,47 @@ as_both! {
         assert_eq!(run("cat /other/data/key").fine().stdout, "harmless");
     }
 
+    fn what_is_less_than_writable_stays_where_it_is(caller) {
+        let work = world(caller);
+        work.directory("w/a/b");
+        work.directory("w/a/b/ro");
+        let (w, ro) = (work.at("w"), work.at("w/a/b/ro"));
+        for rule in ["--read", "--private"] {
+            let ended = sh(caller, &format!("mv {w}/a {w}/c || mv {w}/a/b {w}/c"))
+                .args(["--write", &w, rule, &ro])
+                .ended();
+            assert_ne!(ended.status, 0, "{rule}: {ended:#?}");
+            assert!(work.has("w/a/b/ro"), "{rule}: it was moved away");
+        }
+    }
+
+    fn a_hide_through_a_link_inside_is_refused_where_it_hides_nothing(caller) {
+        let work = world(caller);
+        work.link("/x/a", "w/lk");
+        let bind = format!("{}:/x", work.at("w"));
+        let ended = sh(caller, "cat /x/lk/hidden/key")
+            .args(["--bind", &bind, "--hide", "/x/lk/hidden"])
+            .ended();
+        ended.refused(125, &["leads over the link"]);
+        let mount = format!("mount=[{{kind=\"symlink\",to=\"/l\",target=\"{}\"}}]", work.at("w"));
+        let ended = sh(caller, "cat /l/a/hidden/key")
+            .args(["--read", &work.at("w"), "--set", &mount, "--hide", "/l/a/hidden"])
+            .ended();
+        ended.refused(125, &["lies below a link"]);
+    }
+
+    fn an_optional_hide_below_what_a_rule_shows_covers_what_a_mount_shows(caller) {
+        let work = world(caller);
+        work.directory("d");
+        work.directory("d/x");
+        let bind = format!("{}:{}", work.at("w"), work.at("d/x"));
+        let hide = format!("?{}", work.at("d/x/a/hidden"));
+        let ended = sh(caller, &format!("cat {}/key", work.at("d/x/a/hidden")))
+            .args(["--read", &work.at("d"), "--bind", &bind, "--hide", &hide])
+            .ended();
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+    }
+
     fn a_profile_is_not_rewritten_through_a_mount(caller) {
         let work = world(caller);
         let profile = work.profile(caller, "w/my.toml", "sbx = 1\n");
@@ -237,6 +278,26 @@ fn a_link_to_the_profiles_cannot_be_replaced() {
         .args(["--write", &work.at("config")])
         .ended();
     ended.refused(125, &["which the command could replace"]);
+}
+
+/// Root may look everywhere: only an ordinary caller is kept out.
+#[test]
+fn a_glob_over_what_was_closed_is_refused() {
+    let caller = Caller::Ordinary;
+    let work = world(caller);
+    work.link(work.at("w"), "lk");
+    let w = work.at("w");
+    for (pattern, closed, mode) in
+        [(format!("?{w}/**/key"), "w/a", 0o444), (format!("?{}/*/key", work.at("lk")), "w", 0o300)]
+    {
+        fs::set_permissions(work.at(closed), fs::Permissions::from_mode(mode)).expect("ours");
+        let ended = sh(caller, "true").args(["--write", &w, "--hide", &pattern]).cwd("/").ended();
+        fs::set_permissions(work.at(closed), fs::Permissions::from_mode(0o755)).expect("ours");
+        ended.refused(125, &["the command can write here", "chmod u+rx"]);
+    }
+    let hide = format!("?{w}/a/../data/*");
+    let ended = sh(caller, "true").args(["--write", &w, "--hide", &hide]).ended();
+    ended.refused(125, &["a glob cannot go through `..`"]);
 }
 
 /// An ordinary caller whose profiles lie in `config` of the world.
