@@ -51,7 +51,11 @@ fn is_missing(path: &Path, error: &std::io::Error) -> bool {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => true,
         std::io::ErrorKind::PermissionDenied => {
             let seen = path.ancestors().find_map(|above| above.symlink_metadata().ok());
-            seen.is_some_and(|status| status.uid() != rustix::process::getuid().as_raw())
+            // Whoever made a link: what it leads to may be the caller's.
+            let is_others = |status: &std::fs::Metadata| {
+                !status.is_symlink() && status.uid() != rustix::process::getuid().as_raw()
+            };
+            seen.as_ref().is_some_and(is_others)
         }
         _ => false,
     }
@@ -61,7 +65,7 @@ fn is_missing(path: &Path, error: &std::io::Error) -> bool {
 ///
 /// # Errors
 /// [`StoreError`]: it cannot be read, is too long, or could have been written by somebody other
-/// than root and the caller.
+/// than root and the caller, or by a sandbox of the caller's.
 pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
     let failed = |source| StoreError::Read { path: path.to_owned(), source };
     let shown = path.display();
@@ -86,6 +90,14 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
         return Err(untrusted(
             "can be written by its group or by everybody".to_owned(),
             format!("take that from them: `chmod go-w {shown}`"),
+        ));
+    }
+    if status.nlink() > 1 && status.uid() == caller && caller != 0 {
+        return Err(untrusted(
+            format!("has {} names: a sandbox could have written it by another one", status.nlink()),
+            format!(
+                "make it a file of its own: `cp {shown} {shown}.new && mv {shown}.new {shown}`"
+            ),
         ));
     }
     let mut text = String::new();

@@ -89,6 +89,28 @@ pub struct Intent {
     pub(super) rank: usize,
 }
 
+/// A path at and below which files may be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executable {
+    /// The path, with no link in it.
+    pub path: PathBuf,
+    /// Whether it may have no effect.
+    pub is_optional: bool,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// A glob that was matched against the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    /// As it was written.
+    pub text: String,
+    /// The directory that every match lies below.
+    pub directory: PathBuf,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
 /// All rules in force.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
@@ -97,7 +119,9 @@ pub struct Rule {
     /// Links that lead to them.
     pub links: BTreeMap<PathBuf, Link>,
     /// Paths below which files may be executed.
-    pub exec: Vec<(PathBuf, Origin)>,
+    pub exec: Vec<Executable>,
+    /// Globs of what is hidden, which were matched against the host.
+    pub hiding: Vec<Glob>,
     /// Paths that rules speak of and that the caller may not look at. Nothing is known about them,
     /// and a command that may write above them decides that.
     pub unseen: Vec<(PathBuf, Origin)>,
@@ -108,6 +132,12 @@ impl Rule {
     pub fn writer(&self, path: &Path) -> Option<&Intent> {
         let nearest = path.ancestors().find_map(|above| self.intents.get(above));
         nearest.filter(|intent| intent.verb == Verb::Write)
+    }
+
+    /// Returns the rule that hides a path itself, if one does.
+    pub fn hidden(&self, path: &Path) -> Option<Origin> {
+        let rule = self.intents.get(path).filter(|intent| intent.verb == Verb::Hide);
+        rule.map(|intent| intent.origin)
     }
 }
 
@@ -200,12 +230,10 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
             found.grant(path, verb, origin, optional);
         });
     }
+    found.hiding(&spec.hide);
     found.list(&spec.exec, &mut |found, path, origin, optional| {
         if let Ok(real) = found.follow(path, origin) {
-            if !optional {
-                found.exec_has_effect(&real.0, path, origin);
-            }
-            found.rule.exec.push((real.0, origin));
+            found.rule.exec.push(Executable { path: real.0, is_optional: optional, origin });
         }
     });
     found.rule
@@ -291,6 +319,17 @@ impl Finder<'_> {
             };
             for member in members {
                 self.pattern(&Pattern::new(member), item.origin, true, each);
+            }
+        }
+    }
+
+    /// Notes the globs of what is hidden, where they have a meaning.
+    fn hiding(&mut self, list: &List<Pattern>) {
+        for item in list.items() {
+            let Ok(text) = self.context.expanded(item.value) else { continue };
+            if item.value.group().is_none() && path::is_glob(&text) {
+                let (text, directory) = (item.value.to_string(), path::above_glob(&text));
+                self.rule.hiding.push(Glob { text, directory, origin: item.origin });
             }
         }
     }
@@ -459,19 +498,5 @@ impl Finder<'_> {
     fn is_shown(&self, path: &Path) -> bool {
         let above = path.ancestors().find_map(|above| self.rule.intents.get(above));
         above.is_some_and(|intent| matches!(intent.verb, Verb::Read | Verb::Write))
-    }
-
-    /// Warns where `exec` names nothing that another rule shows.
-    fn exec_has_effect(&mut self, real: &Path, written: &Path, origin: Origin) {
-        let mut shown = self.rule.intents.iter().filter(|(_, intent)| intent.verb != Verb::Hide);
-        if shown.any(|(path, _)| path.starts_with(real) || real.starts_with(path)) {
-            return;
-        }
-        let path = printable_os(written);
-        self.sink.push(
-            Diagnostic::warning(Code::NoEffect, format!("`exec` grants nothing itself, and no rule shows `{path}`: nothing becomes executable"))
-                .at(origin)
-                .help(format!("add it to `read` or `write` in [files], or write `--read {path}`")),
-        );
     }
 }

@@ -19,6 +19,8 @@ use crate::feature::trust::{self, Followed};
 pub struct OwnProfiles<'f> {
     facts: &'f dyn Facts,
     paths: BTreeSet<PathBuf>,
+    /// Directories of profiles that the caller may not list: links in them are not known.
+    unlisted: Vec<PathBuf>,
 }
 
 impl<'f> OwnProfiles<'f> {
@@ -31,16 +33,35 @@ impl<'f> OwnProfiles<'f> {
         for home in homes.into_iter().flatten().filter(|home| facts.file(home).is_some()) {
             paths.insert(home.join(".config").join(NAME).join("profiles"));
         }
-        let links: Vec<PathBuf> =
-            paths.iter().flat_map(|directory| links_in(directory, facts)).collect();
+        let mut unlisted = Vec::new();
+        let mut links = Vec::new();
+        for directory in &paths {
+            match links_in(directory, facts) {
+                Some(found) => links.extend(found),
+                None => unlisted.push(directory.clone()),
+            }
+        }
         paths.extend(links);
         paths.extend(files.iter().cloned());
-        Self { facts, paths }
+        Self { facts, paths, unlisted }
     }
 
     fn followed(&self) -> impl Iterator<Item = (&Path, Followed)> {
         let follow = |path: &Path| trust::follow(path, Origin::DEFAULT, self.facts).ok();
         self.paths.iter().filter_map(move |path| Some((path.as_path(), follow(path)?)))
+    }
+
+    /// Refuses what `writer` grants where it is not known which profiles there are.
+    pub fn refuse_unlisted(&self, writer: Origin, sink: &mut Sink) {
+        for directory in &self.unlisted {
+            let shown = printable_os(directory);
+            let text = format!("profiles of sbx may lie in {shown}, which you may not list");
+            sink.push(
+                Diagnostic::error(Code::OwnProfiles, text)
+                    .label(writer, "the command can write here, perhaps to one of them")
+                    .help(format!("let yourself in: `chmod u+rx` on {shown} and what is above it")),
+            );
+        }
     }
 
     /// Makes read-only what rules for files would let the command write.
@@ -123,11 +144,12 @@ impl<'f> OwnProfiles<'f> {
     }
 }
 
-/// Links among the profiles of a directory: what they lead to is a profile as well.
-fn links_in(directory: &Path, facts: &dyn Facts) -> Vec<PathBuf> {
+/// Links among the profiles of a directory: what they lead to is a profile as well. Nothing where
+/// the caller may not list them.
+fn links_in(directory: &Path, facts: &dyn Facts) -> Option<Vec<PathBuf>> {
     let is_profile =
         |name: &std::ffi::OsString| Path::new(name).extension().is_some_and(|e| e == "toml");
-    let names = facts.names(directory).unwrap_or_default();
-    let paths = names.iter().filter(|name| is_profile(name)).map(|name| directory.join(name));
-    paths.filter(|path| facts.file(path).is_some_and(|fact| fact.kind == FileKind::Link)).collect()
+    let is_link = |path: &PathBuf| facts.file(path).is_some_and(|fact| fact.kind == FileKind::Link);
+    let names = facts.names(directory)?.into_iter().filter(is_profile);
+    Some(names.map(|name| directory.join(name)).filter(is_link).collect())
 }

@@ -25,6 +25,12 @@ pub fn is_glob(text: &OsStr) -> bool {
     false
 }
 
+/// Returns the directory that everything that a glob matches lies below.
+pub fn above_glob(text: &OsStr) -> PathBuf {
+    let parts = text.as_bytes().split(|byte| *byte == b'/').map(OsStr::from_bytes);
+    Path::new("/").join(parts.take_while(|part| !is_glob(part)).map(unescape).collect::<PathBuf>())
+}
+
 /// What a glob comes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matched {
@@ -167,5 +173,7 @@ mod tests {
         assert_eq!(found("/a/[!x]1"), [Path::new("/a/b1")]);
         assert_eq!(found("/**/c"), [Path::new("/a/b1/c")]);
         assert!(found("/a/\\*").is_empty());
+        assert_eq!(above_glob(OsStr::new("/a/b\\*/c*/d")), Path::new("/a/b*"));
+        assert_eq!(above_glob(OsStr::new("/**/d")), Path::new("/"));
     }
 }

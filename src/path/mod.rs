@@ -9,7 +9,7 @@ mod glob;
 mod resolve;
 
 pub use expand::{Variables, escaped, expand, unescape};
-pub use glob::{Matched, glob, is_glob};
+pub use glob::{Matched, above_glob, glob, is_glob};
 pub use resolve::{MAX_LINKS, Resolved, link_target, resolve, too_many_links};
 
 use std::ffi::{OsStr, OsString};

@@ -1,13 +1,15 @@
 //! What only the rules of several features together show: two that undo each other, and one that
 //! needs what another took away.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::Policy;
 use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::Facts;
 use crate::feature::{files, mounts, namespaces, process, root};
 use crate::plan::{MountOption, Namespace};
+use crate::tree::Tree;
 use crate::value::Sourced;
 
 /// Paths of the host that the command can write, and who granted them.
@@ -17,8 +19,9 @@ pub(super) struct Writable {
 }
 
 impl Writable {
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_files.is_empty() && self.by_mounts.is_empty()
+    /// Returns who granted one of them.
+    pub(super) fn first(&self) -> Option<Origin> {
+        self.by_files.iter().chain(&self.by_mounts).map(|(_, origin)| *origin).next()
     }
 
     pub(super) fn all(self) -> Vec<(PathBuf, Origin)> {
@@ -67,37 +70,35 @@ pub(super) fn unseen(files: &files::Rule, writable: &[(PathBuf, Origin)], sink: 
     }
 }
 
-/// Refuses a bind that shows a hidden path under another name, and warns of one that makes
-/// writable what a rule has read-only.
-pub(super) fn second_views(
-    files: &files::Rule,
-    mounts: &[(PathBuf, Sourced<mounts::Rule>)],
-    sink: &mut Sink,
-) {
-    for (to, rule) in mounts {
-        let mounts::Rule::Bind { source, options, .. } = &rule.value else { continue };
-        for (path, intent) in files.intents.iter().filter(|(path, _)| path.starts_with(source)) {
-            let shown = path.display();
-            if intent.verb == files::Verb::Hide && to != source {
+/// Refuses a part of the host that shows a hidden path under another name, and warns of one that
+/// makes writable what a rule has read-only.
+pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink: &mut Sink) {
+    for (path, intent) in &policy.files.intents {
+        let shown = printable_os(path);
+        // A rule speaks of what has this path outside, and of what has it inside.
+        let inside = tree.beneath(path).filter(|host| host != path);
+        let is_there = |host: &PathBuf| facts.file(host).is_some() || facts.is_closed(host);
+        let hosts = std::iter::once(path.clone()).chain(inside).filter(is_there);
+        let views = hosts.flat_map(|host| tree.views(&host));
+        for view in views.filter(|view| view.place != *path) {
+            let place = printable_os(&view.place);
+            if intent.verb == files::Verb::Hide {
                 sink.push(
                     Diagnostic::error(
                         Code::Conflict,
-                        format!("`{shown}` is hidden, and this mount shows it under another name"),
+                        format!("`{shown}` is hidden, and can be seen as `{place}`"),
                     )
-                    .at(rule.origin)
+                    .at(view.origin)
                     .label(intent.origin, "it is hidden here")
-                    .help("show a smaller part of the tree, or do not hide it"),
+                    .help(format!("hide `{place}` as well, or show a smaller part of the tree")),
                 );
-            } else if intent.verb == files::Verb::Read
-                && path != source
-                && !options.contains(&MountOption::Ro)
-            {
+            } else if intent.verb == files::Verb::Read && view.is_part && view.is_writable {
                 sink.push(
                     Diagnostic::warning(
                         Code::Weakened,
-                        format!("`{shown}` is read-only by one rule and writable below this mount"),
+                        format!("`{shown}` is read-only, and can be written as `{place}`"),
                     )
-                    .at(rule.origin)
+                    .at(view.origin)
                     .label(intent.origin, "it is read-only here"),
                 );
             }
@@ -105,11 +106,65 @@ pub(super) fn second_views(
     }
 }
 
+/// Refuses to hide by a glob where other files are shown than those it was matched against.
+pub(super) fn globs(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
+    for glob in &policy.files.hiding {
+        let Some(shower) = tree.renamed(&glob.directory) else { continue };
+        let directory = printable_os(&glob.directory);
+        sink.push(
+            Diagnostic::error(
+                Code::NotEnforceable,
+                format!("`{}` is matched against the host, and inside other files lie below {directory}", glob.text),
+            )
+            .at(glob.origin)
+            .label(shower, "they are shown here")
+            .help("name the paths to hide one by one, as they are called inside"),
+        );
+    }
+}
+
+/// Warns of rules for places at which sbx mounts something by itself, and of `exec` where nothing is
+/// shown.
+pub(super) fn no_effect(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
+    for (path, remedy) in OWN {
+        let rule = policy.files.intents.get(Path::new(path)).filter(|intent| {
+            intent.origin.via.is_none()
+                && [files::Verb::Read, files::Verb::Write].contains(&intent.verb)
+        });
+        let Some(rule) = rule.filter(|_| tree.makes(Path::new(path))) else { continue };
+        let text = format!("`{path}` is the sandbox's own: `{}` has no effect", rule.verb.name());
+        sink.push(Diagnostic::warning(Code::NoEffect, text).at(rule.origin).help(remedy));
+    }
+    for rule in policy.files.exec.iter().filter(|rule| !rule.is_optional) {
+        if tree.touches(&rule.path) {
+            continue;
+        }
+        let path = printable_os(&rule.path);
+        let text = format!(
+            "`exec` grants nothing itself, and no rule shows `{path}`: nothing becomes executable"
+        );
+        sink.push(
+            Diagnostic::warning(Code::NoEffect, text)
+                .at(rule.origin)
+                .help(format!("add it to `read` or `write` in [files], or write `--read {path}`")),
+        );
+    }
+}
+
+/// Places at which sbx mounts something by itself, and how to have something else there.
+const OWN: [(&str, &str); 4] = [
+    ("/dev", "write `mode = \"host\"` in [dev] for the host's devices, or remove it"),
+    ("/dev/pts", "remove it: terminals of the host are for their owners"),
+    ("/dev/shm", "write a [[mount]] with `to = \"/dev/shm\"` to share the host's"),
+    ("/proc", "remove it: processes of the host are not for the command"),
+];
+
 /// Refuses what cannot be had together, or only with a privilege that is not there.
 pub(super) fn without_privilege_or_init(
     process: &process::Rule,
     namespaces: &namespaces::Rule,
     root: &root::Rule,
+    files: &files::Rule,
     facts: &dyn Facts,
     sink: &mut Sink,
 ) {
@@ -130,6 +185,15 @@ pub(super) fn without_privilege_or_init(
                 .at(locked)
                 .label(root.origin, "\"proc\" is missing from `auto-mount` here")
                 .help("add \"proc\" to `auto-mount` in [root]"),
+        );
+    } else if let (Some(locked), Some(hidden)) =
+        (namespaces.locks, files.hidden(Path::new("/proc")))
+    {
+        sink.push(
+            Diagnostic::error(Code::Conflict, "mounts can be locked only where sbx mounts /proc")
+                .at(locked)
+                .label(hidden, "it is hidden here")
+                .help("remove `/proc` from `hide` in [files]"),
         );
     }
     if !namespaces.has(Namespace::Pid) {

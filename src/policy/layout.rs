@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Policy;
 use crate::diag::Origin;
 use crate::facts::{Facts, FileKind};
-use crate::feature::files::{Intent, Verb};
+use crate::feature::files::{self, Intent, Verb};
 use crate::feature::{dev, mounts, network, root, user};
 use crate::plan::{MountOption, Namespace, SourceIdentity};
 use crate::tree::{Base, Node, Tree};
@@ -17,7 +17,11 @@ pub(super) const ALWAYS: [MountOption; 2] = [MountOption::Nosuid, MountOption::N
 /// Returns the tree that a policy comes to.
 pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     let base = match &policy.root.directory {
-        Some((path, _)) => Base::Host(path.clone()),
+        Some((path, _)) => Base::Host {
+            path: path.clone(),
+            origin: policy.root.origin,
+            is_writable: policy.root.is_writable,
+        },
         None => Base::Made,
     };
     let mut tree = Tree::new(base, policy.user.switches, facts);
@@ -27,7 +31,6 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     for (path, intent) in &policy.files.intents {
         intent_node(policy, path, intent, &mut tree);
     }
-    executable_parts(policy, &mut tree, facts);
     if let Some(origin) = policy.root.mounts_proc.filter(|_| policy.namespaces.has(Namespace::Pid))
     {
         tree.put("/proc", Node::Proc, origin.implied_by("`[root] auto-mount`"));
@@ -40,29 +43,28 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     for (path, rule) in &policy.mounts {
         mount_node(policy, path, rule, &mut tree);
     }
+    executable_parts(policy, &mut tree, facts);
     for (path, intent) in policy.files.intents.iter().filter(|(_, intent)| intent.is_pinned) {
         pin(policy, path, intent.origin, &mut tree);
     }
+    tree.prune();
     tree
 }
 
 fn executable(policy: &Policy, path: &Path) -> bool {
-    policy.files.exec.iter().any(|(above, _)| path.starts_with(above))
+    policy.files.exec.iter().any(|above| path.starts_with(&above.path))
 }
 
-/// Binds what is to be executable below a writable grant on itself, without `noexec`.
+/// Binds what is to be executable below a `noexec` part of the host on itself, without `noexec`.
 fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
-    for (path, origin) in &policy.files.exec {
-        let above = path.ancestors().skip(1).find_map(|above| policy.files.intents.get(above));
-        let is_own = policy.files.intents.contains_key(path);
-        let Some(fact) = facts.file(path).filter(|_| !is_own) else {
-            continue;
-        };
-        if above.is_some_and(|grant| grant.verb == Verb::Write) {
+    for files::Executable { path, origin, .. } in &policy.files.exec {
+        let Some((source, options)) = tree.bound(path) else { continue };
+        let Some(fact) = facts.file(&source) else { continue };
+        if options.contains(&MountOption::Noexec) {
             let identity = SourceIdentity::from(&fact);
-            let options = ALWAYS.to_vec();
-            let node = Node::Bind { source: path.clone(), identity, options, is_pinned: false };
-            tree.put(path, node, *origin);
+            let may = |option: &MountOption| *option != MountOption::Noexec;
+            let options = options.into_iter().filter(may).collect();
+            tree.put(path, Node::Bind { source, identity, options, is_pinned: false }, *origin);
         }
     }
 }

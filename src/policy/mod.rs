@@ -90,8 +90,9 @@ pub fn resolve(
     let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, &mut found);
     let process = process::resolve(&profile.process, &expand, facts, &mut found);
     let writable = conflicts::writable(&files, &mounts, &root);
-    if !writable.is_empty() {
+    if let Some(writer) = writable.first() {
         let own = OwnProfiles::new(profile_files, entry.uid, facts);
+        own.refuse_unlisted(writer, &mut found);
         own.narrow(&mut files, &mut found);
         for (source, origin) in &writable.by_mounts {
             own.refuse(source, *origin, &mut found);
@@ -101,8 +102,7 @@ pub fn resolve(
     conflicts::unseen(&files, &writable, &mut found);
     let judge = trust::Judge { facts, user: entry.uid, writable };
     judge.judge(files.links.values().chain(&links).chain(&process.links), &mut found);
-    conflicts::without_privilege_or_init(&process, &namespaces, &root, facts, &mut found);
-    conflicts::second_views(&files, &mounts, &mut found);
+    conflicts::without_privilege_or_init(&process, &namespaces, &root, &files, facts, &mut found);
     let env = env::resolve(&profile.env, entry, facts, &mut found);
     let is_known = user.is_some();
     sink.absorb_if(found, |one| is_known || one.code.is_of_the_text());
@@ -130,6 +130,9 @@ pub fn resolve(
 pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     let mut plan = Builder::default();
     let tree = layout::tree(policy, facts);
+    conflicts::second_views(policy, &tree, facts, sink);
+    conflicts::globs(policy, &tree, sink);
+    conflicts::no_effect(policy, &tree, sink);
     let workdir = workdir(policy, &tree, facts, sink, &mut plan);
     // Ids are mapped before anything is done in the namespace.
     user::compile(&policy.user, &policy.namespaces, &mut plan);

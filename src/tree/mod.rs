@@ -6,8 +6,10 @@
 
 mod access;
 mod seal;
+mod view;
 
 pub use access::{Access, AccessKind};
+pub use view::View;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -56,13 +58,27 @@ pub struct Entry {
     pub origin: Origin,
 }
 
+impl Entry {
+    /// Says whether somebody wrote that nothing is to be seen here.
+    fn hides(&self) -> bool {
+        self.node == Node::Cover && self.origin.via.is_none()
+    }
+}
+
 /// What the tree stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
     /// A tmpfs of sbx.
     Made,
     /// A directory of the host.
-    Host(PathBuf),
+    Host {
+        /// The directory, with no link in it.
+        path: PathBuf,
+        /// Who asked for it.
+        origin: Origin,
+        /// Whether it can be written.
+        is_writable: bool,
+    },
 }
 
 /// The tree of files inside.
@@ -83,8 +99,8 @@ enum Ground {
     Made(Option<(u32, u32)>),
     /// A file system of the host: the path there, and who granted it.
     Host(PathBuf, Origin),
-    /// The sandbox's own proc.
-    Proc,
+    /// The sandbox's own proc: the same path in the host's, and who mounted it.
+    Proc(PathBuf, Origin),
     /// Something that has nothing below it.
     Closed(&'static str, Origin),
 }
@@ -95,9 +111,13 @@ impl<'f> Tree<'f> {
         Self { nodes: BTreeMap::new(), base, switches, facts }
     }
 
-    /// Puts a node at a place, in the stead of any other.
+    /// Puts a node at a place, in the stead of any other; what is only implied does not bring back
+    /// what a rule hides.
     pub fn put(&mut self, path: impl Into<PathBuf>, mut node: Node, origin: Origin) {
         let path = path.into();
+        if origin.via.is_some() && self.nodes.get(&path).is_some_and(Entry::hides) {
+            return;
+        }
         if let Node::Bind { is_pinned, .. } = &mut node {
             *is_pinned |= self.is_pinned(&path);
         }
@@ -134,14 +154,23 @@ impl<'f> Tree<'f> {
         matches!(node, Some(Node::Bind { is_pinned: true, .. }))
     }
 
+    /// Says whether sbx makes what lies at a place.
+    pub fn makes(&self, path: &Path) -> bool {
+        let node = self.nodes.get(path).map(|entry| &entry.node);
+        matches!(node, Some(Node::Tmpfs { .. } | Node::Proc | Node::Devpts))
+    }
+
     /// Says whether a place lies in a file system that sbx makes.
     pub fn can_make(&self, path: &Path) -> bool {
         matches!(self.ground(path), Ground::Made(_))
     }
 
-    /// Says whether the host's tree shows a path inside.
-    pub fn shows(&self, path: &Path) -> bool {
-        self.nodes.contains_key(path) || self.host_kind(path).is_some()
+    /// Says whether a place is shown, or something above or below it.
+    pub fn touches(&self, path: &Path) -> bool {
+        let shows = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
+        self.nodes
+            .iter()
+            .any(|(at, entry)| shows(&entry.node) && (at.starts_with(path) || path.starts_with(at)))
     }
 
     /// Returns the places at which something is mounted.
@@ -162,51 +191,18 @@ impl<'f> Tree<'f> {
             .map(|(path, _)| path.as_path())
     }
 
-    /// Returns where a path leads inside: links that the tree has itself are followed.
-    pub fn inside(&self, path: &Path) -> PathBuf {
-        let mut out = PathBuf::from("/");
-        for part in path.components().skip(1) {
-            out.push(part);
-            let mut hops = 0;
-            while let Some(Entry { node: Node::Symlink { target }, .. }) = self.nodes.get(&out) {
-                out = path::normal(&path::link_target(&out, target));
-                hops += 1;
-                if hops > 40 {
-                    break;
-                }
-            }
-        }
-        out
-    }
-
-    /// Says whether a directory can be seen inside.
-    pub fn has_directory(&self, path: &Path) -> bool {
-        let path = self.inside(path);
-        if path == Path::new("/") {
-            return true;
-        }
-        match self.nodes.get(&path).map(|entry| &entry.node) {
-            Some(Node::Tmpfs { .. } | Node::Directory { .. } | Node::Proc | Node::Devpts) => true,
-            Some(Node::Bind { identity, .. }) => identity.kind == FileKind::Directory,
-            Some(Node::Cover) => self.host_kind(&path) == Some(FileKind::Directory),
-            Some(_) => false,
-            None => {
-                // What hides a path makes no directory above it.
-                let holds = |(other, entry): (&PathBuf, &Entry)| {
-                    entry.node != Node::Cover && other != &path && other.starts_with(&path)
-                };
-                let below = self.nodes.iter().any(holds);
-                let on_host = self.host_kind(&path) == Some(FileKind::Directory);
-                on_host || (below && matches!(self.ground(&path), Ground::Made(_)))
-            }
-        }
-    }
-
-    fn host_kind(&self, path: &Path) -> Option<FileKind> {
-        match self.ground(path) {
-            Ground::Host(host, _) => self.facts.file(&host).map(|fact| fact.kind),
-            Ground::Made(_) | Ground::Proc | Ground::Closed(..) => None,
-        }
+    /// Takes out what is only implied below a place that a rule hides.
+    pub fn prune(&mut self) {
+        let hidden: Vec<PathBuf> = self
+            .nodes
+            .iter()
+            .filter(|(_, entry)| entry.hides())
+            .map(|(path, _)| path.clone())
+            .collect();
+        self.nodes.retain(|path, entry| {
+            let is_below = |above: &PathBuf| path != above && path.starts_with(above);
+            entry.origin.via.is_none() || !hidden.iter().any(is_below)
+        });
     }
 
     /// Returns the nearest node above a place.
@@ -223,13 +219,15 @@ impl<'f> Tree<'f> {
         let Some((at, entry)) = self.above(path) else {
             return match &self.base {
                 Base::Made => Ground::Made(None),
-                Base::Host(host) => Ground::Host(below(host, Path::new("/")), Origin::DEFAULT),
+                Base::Host { path: host, origin, .. } => {
+                    Ground::Host(below(host, Path::new("/")), *origin)
+                }
             };
         };
         match &entry.node {
             Node::Tmpfs { owner, .. } => Ground::Made(self.switches.then_some(*owner)),
             Node::Bind { source, .. } => Ground::Host(below(source, at), entry.origin),
-            Node::Proc => Ground::Proc,
+            Node::Proc => Ground::Proc(below(Path::new("/proc"), at), entry.origin),
             Node::Devpts => Ground::Closed("the pseudo terminals", entry.origin),
             Node::Device { .. } => Ground::Closed("a device", entry.origin),
             Node::File { .. } => Ground::Closed("a file", entry.origin),
@@ -243,28 +241,15 @@ impl<'f> Tree<'f> {
     pub fn compile(&self, sink: &mut Sink, plan: &mut Builder) {
         let mut made = BTreeSet::from([PathBuf::from("/")]);
         for (path, entry) in &self.nodes {
+            if self.covers_nothing(path, entry) {
+                continue;
+            }
             let is_new = match self.ground(path) {
-                // Nothing lies there that could be hidden.
-                Ground::Made(_) if entry.node == Node::Cover => continue,
                 Ground::Made(owner) => {
                     self.parents(path, owner, entry.origin, &mut made, plan);
-                    made.insert(path.clone());
                     true
                 }
-                Ground::Proc => {
-                    made.insert(path.clone());
-                    false
-                }
-                // Neither here; where sbx may not look, it is refused below.
-                Ground::Host(host, _)
-                    if entry.node == Node::Cover
-                        && self.facts.file(&host).is_none()
-                        && !self.facts.is_closed(&host)
-                        && !self.leads_over_link(&host) =>
-                {
-                    continue;
-                }
-                Ground::Host(host, granted) => {
+                Ground::Proc(host, granted) | Ground::Host(host, granted) => {
                     if self.is_redundant(path, &host, &entry.node) {
                         continue;
                     }
@@ -272,13 +257,10 @@ impl<'f> Tree<'f> {
                         sink.push(diagnostic);
                         continue;
                     }
-                    made.insert(path.clone());
                     false
                 }
                 Ground::Closed(what, origin) => {
-                    // What hides, below what is hidden: nothing is to be seen there anyway.
-                    let is_nothing = entry.node == Node::Cover && what == HIDDEN;
-                    if !is_nothing && !matches!(entry.node, Node::Symlink { .. }) {
+                    if !matches!(entry.node, Node::Symlink { .. }) {
                         sink.push(
                             Diagnostic::error(
                                 Code::Conflict,
@@ -292,8 +274,27 @@ impl<'f> Tree<'f> {
                     continue;
                 }
             };
+            made.insert(path.clone());
             self.step(path, entry, is_new, plan);
         }
+    }
+
+    /// Says whether something is to be hidden where nothing would be seen anyway.
+    fn covers_nothing(&self, path: &Path, entry: &Entry) -> bool {
+        entry.node == Node::Cover
+            && match self.ground(path) {
+                Ground::Made(_) => true,
+                Ground::Closed(what, _) => what == HIDDEN,
+                // Where sbx may not look, it is refused.
+                Ground::Host(host, _) => {
+                    self.facts.file(&host).is_none()
+                        && !self.facts.is_closed(&host)
+                        && !self.leads_over_link(&host)
+                }
+                Ground::Proc(host, _) => {
+                    self.facts.file(&host).is_none() && !is_of_a_process(&host)
+                }
+            }
     }
 
     /// Says whether a link lies on the way to a path of the host: inside it may lead elsewhere.
@@ -329,7 +330,10 @@ impl<'f> Tree<'f> {
                 source == host && self.above(path).is_some_and(|(_, above)| same(above))
             }
             Node::Symlink { target } => {
-                self.facts.file(host).and_then(|fact| fact.link).as_ref() == Some(target)
+                let there = self.facts.file(host).and_then(|fact| fact.link);
+                // The sandbox's own proc has the links that the host's has.
+                let is_proc = matches!(self.ground(path), Ground::Proc(..));
+                there.as_ref() == Some(target) || (is_proc && there.is_some())
             }
             Node::Directory { .. } => {
                 self.facts.file(host).is_some_and(|fact| fact.kind == FileKind::Directory)
@@ -354,9 +358,18 @@ impl<'f> Tree<'f> {
     ) -> Result<(), Diagnostic> {
         let shown = printable_os(path);
         let place = printable_os(host);
+        if matches!(self.ground(path), Ground::Proc(..)) && is_of_a_process(host) {
+            return Err(Diagnostic::error(
+                Code::NotEnforceable,
+                format!("`{shown}` belongs to a process, and inside there are others"),
+            )
+            .at(entry.origin)
+            .help("remove it: the processes of the host are not there inside")
+            .help("leave `proc` out of `auto-mount` in [root] to have no processes shown at all"));
+        }
         let found = path::resolve(host, Path::new("/"), self.facts);
         let link = found.as_ref().ok().and_then(|found| found.links.first());
-        let inside_root = matches!(&self.base, Base::Host(base) if host.starts_with(base));
+        let inside_root = matches!(&self.base, Base::Host { path, .. } if host.starts_with(path));
         if let (Some(link), false) = (link, inside_root) {
             return Err(Diagnostic::error(
                 Code::WrongKind,
@@ -414,10 +427,12 @@ impl<'f> Tree<'f> {
         let target = path.into();
         let (owner, there) = match self.ground(path) {
             Ground::Made(owner) => (owner, None),
-            Ground::Host(host, _) => (None, self.facts.file(&host)),
-            Ground::Proc | Ground::Closed(..) => (None, None),
+            Ground::Host(host, _) | Ground::Proc(host, _) => (None, self.facts.file(&host)),
+            Ground::Closed(..) => (None, None),
         };
-        let onto = there.as_ref().map(SourceIdentity::from);
+        // Files of another proc are others.
+        let is_proc = matches!(self.ground(path), Ground::Proc(..));
+        let onto = there.as_ref().filter(|_| !is_proc).map(SourceIdentity::from);
         plan.push(
             match entry.node.clone() {
                 Node::Bind { source, identity, options, .. } => Action::Bind {
@@ -460,4 +475,10 @@ impl<'f> Tree<'f> {
             at,
         );
     }
+}
+
+/// Says whether a path of proc belongs to one process (proc(5)).
+fn is_of_a_process(path: &Path) -> bool {
+    let name = path.strip_prefix("/proc").ok().and_then(|rest| rest.iter().next());
+    name.is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
 }

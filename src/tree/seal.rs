@@ -19,7 +19,7 @@ impl Tree<'_> {
                 plan.push(Action::ReadOnly { target: path.into() }, entry.origin);
             }
         }
-        if root && self.base == Base::Made {
+        if root && matches!(self.base, Base::Made) {
             plan.push(Action::ReadOnly { target: "/".into() }, origin);
         }
     }

@@ -12,6 +12,11 @@ fn open(caller: Caller, pairs: &[(&str, &str)]) -> Sbx {
     Sbx::probe(caller, ["open"].into_iter().chain(words))
 }
 
+/// A script of the shell inside.
+fn sh(caller: Caller, script: &str) -> Sbx {
+    Sbx::run(caller).command(["/bin/sh", "-c", script])
+}
+
 fn answer(report: &Report, path: &str, mode: &str) -> String {
     report.answers("open")[&*format!("{path} {mode}")].to_owned()
 }
@@ -96,6 +101,56 @@ as_both! {
         let tool = work.at("tree/tool");
         let report = open(caller, &[(&tool, "r")]).args(["--exec", &tool]).report();
         assert_eq!(answer(&report, &tool, "r"), "ENOENT");
+    }
+
+    fn exec_below_a_single_mount_makes_that_path_executable_alone(caller) {
+        let work = tree(caller);
+        work.program("tree/sub/tool", "#!/bin/sh\n");
+        let bind = format!("{}:/x:rw", work.at("tree"));
+        let ended = open(caller, &[("/x/tool", "x"), ("/x/sub/tool", "x")])
+            .args(["--bind", &bind, "--exec", "/x/sub"])
+            .ended()
+            .fine();
+        assert_eq!(ended.stderr, "", "it has an effect");
+        let report = Report::parse(&ended.stdout);
+        assert_eq!(answer(&report, "/x/tool", "x"), "EACCES");
+        assert_eq!(answer(&report, "/x/sub/tool", "x"), "ok");
+    }
+
+    fn exec_below_an_empty_mount_shows_nothing_of_the_host(caller) {
+        let work = tree(caller);
+        let (sub, file) = (work.at("tree/sub"), work.at("tree/sub/file"));
+        let report = open(caller, &[(&file, "r")])
+            .args(["--write", &work.at("tree"), "--tmpfs", &sub, "--exec", &file])
+            .report();
+        assert_eq!(answer(&report, &file, "r"), "ENOENT");
+    }
+
+    fn what_is_hidden_cannot_be_seen_under_another_name(caller) {
+        let work = tree(caller);
+        let (x, y) = (format!("{}:/x", work.at("tree")), format!("{}:/y:rw", work.at("tree")));
+        let run = |args: &[&str]| {
+            let binds = ["--bind", &x, "--bind", &y, "--hide", "/x/sub/file"];
+            sh(caller, "cat /x/sub/file /y/sub/file").args(binds).args(args).ended()
+        };
+        run(&[]).refused(125, &["`/x/sub/file` is hidden, and can be seen as `/y/sub/file`", "hide `/y/sub/file` as well"]);
+        let ended = run(&["--hide", "/y/sub/file"]);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.matches("Permission denied").count()), ("", 2), "{ended:#?}");
+    }
+
+    fn hide_goes_for_what_sbx_puts_there_itself(caller) {
+        for path in ["/dev", "/dev/shm", "/dev/null", "/etc/hosts", "/etc", "/proc"] {
+            let ended = sh(caller, &format!("ls -d {path}")).args(["--hide", path]).ended();
+            assert_eq!(ended.stdout, "", "{path}: {ended:#?}");
+            assert!(ended.stderr.contains("No such file"), "{path}: {ended:#?}");
+        }
+        let ended = sh(caller, "ls -A /proc/sys; cat /proc/cpuinfo")
+            .args(["--hide", "/proc/sys", "--hide", "/proc/cpuinfo"])
+            .ended();
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+        assert!(ended.stderr.contains("Permission denied"), "{ended:#?}");
+        let ended = sh(caller, "true").args(["--hide", "/proc/net"]).ended();
+        ended.refused(125, &["belongs to a process"]);
     }
 
     fn hide_makes_a_directory_read_empty_and_a_file_unreadable(caller) {

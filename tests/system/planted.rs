@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
-use crate::common::{Caller, Sbx, Work, as_both, as_root, tools};
+use crate::common::{Caller, Feature, Sbx, Work, as_both, as_root, needs, tools};
 
 const SECRET: &str = "outside-of-every-grant";
 
@@ -64,7 +64,7 @@ as_both! {
         }
         let bind = format!("{w}:/x");
         let ended = sh(caller, "true").args(["--write", &w, "--hide", &hidden, "--bind", &bind]).ended();
-        ended.refused(125, &["shows it under another name"]);
+        ended.refused(125, &["is hidden, and can be seen as `/x/a/hidden`"]);
     }
 
     fn what_is_hidden_below_a_single_mount_is_hidden(caller) {
@@ -352,6 +352,74 @@ fn profiles_that_were_closed_do_not_give_way_to_others() {
         run.command(["true"]).ended().refused(125, &["error[unreadable-profile]"]);
         fs::set_permissions(work.at(closed), fs::Permissions::from_mode(0o755)).expect("ours");
     }
+}
+
+#[test]
+fn profiles_behind_a_link_that_leads_to_what_was_closed_do_not_give_way() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "dot", "dot/profiles"] {
+        work.directory(directory);
+    }
+    work.file("dot/profiles/build.toml", "sbx = 1\n[files]\nhide = [\"?~/x\"]\n");
+    let link = work.link(work.at("dot"), "config/sbx");
+    let plan = || {
+        let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at("config"));
+        plan.args(["-p", "build"]).command(["true"]).ended()
+    };
+    let links_of_root: &[bool] = if needs(Feature::Root) { &[false, true] } else { &[false] };
+    for is_roots in links_of_root {
+        if *is_roots {
+            std::os::unix::fs::lchown(&link, Some(0), Some(0)).expect("root may");
+        }
+        plan().fine();
+        fs::set_permissions(work.at("dot"), fs::Permissions::from_mode(0o000)).expect("ours");
+        plan().refused(125, &["error[unreadable-profile]", "(EACCES)"]);
+        fs::set_permissions(work.at("dot"), fs::Permissions::from_mode(0o755)).expect("ours");
+    }
+}
+
+#[test]
+fn profiles_that_cannot_be_listed_are_kept() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+        work.directory(directory);
+    }
+    let profile = work.file("w/my.toml", "sbx = 1\n");
+    work.link(&profile, "config/sbx/profiles/my.toml");
+    let profiles = work.at("config/sbx/profiles");
+    let empty = work.file("empty.toml", "");
+    let run = || {
+        let run = with_config(&work, &format!("echo evil >> {}", profile.display()));
+        run.profile(&empty).args(["--write", &work.at("w")]).ended()
+    };
+    fs::set_permissions(&profiles, fs::Permissions::from_mode(0o311)).expect("ours");
+    let ended = run();
+    fs::set_permissions(&profiles, fs::Permissions::from_mode(0o755)).expect("ours");
+    ended.refused(125, &["error[own-profiles]", "may not list", "chmod u+rx"]);
+    assert_eq!(work.read("w/my.toml"), "sbx = 1\n");
+}
+
+#[test]
+fn a_profile_with_two_names_is_not_read() {
+    let work = world(Caller::Ordinary);
+    let profile = work.file("w/my.toml", "sbx = 1\n");
+    sh(Caller::Ordinary, "true").profile(&profile).ended().fine();
+    fs::hard_link(&profile, work.at("w/other")).expect("a directory of ours");
+    let ended = sh(Caller::Ordinary, "true").profile(&profile).ended();
+    ended.refused(125, &["has 2 names", "make it a file of its own"]);
+}
+
+#[test]
+fn an_optional_source_that_was_closed_is_not_left_out() {
+    let work = world(Caller::Ordinary);
+    let bind = format!("?{}:/x", work.at("w/a/hidden"));
+    let run =
+        || sh(Caller::Ordinary, "true").args(["--write", &work.at("w"), "--bind", &bind]).ended();
+    run().fine();
+    fs::set_permissions(work.at("w/a"), fs::Permissions::from_mode(0o000)).expect("ours");
+    let ended = run();
+    fs::set_permissions(work.at("w/a"), fs::Permissions::from_mode(0o755)).expect("ours");
+    ended.refused(125, &["missing-path"]);
 }
 
 #[test]
