@@ -133,8 +133,8 @@ pub(super) struct Overrides {
     /// Be this user, with its groups or those given
     #[arg(long, value_name = "NAME[:GROUP[:G1,G2]]", help_heading = "Rights")]
     pub(super) user: Option<String>,
-    /// Keep a capability
-    #[arg(long, value_name = "NAME", help_heading = "Rights")]
+    /// Keep capabilities
+    #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',', help_heading = "Rights")]
     pub(super) keep_cap: Vec<String>,
     /// Set a limit of setrlimit(2): nofile=1024, nproc=100:200
     #[arg(long, value_name = "NAME=LIMIT", help_heading = "Rights")]

@@ -11,7 +11,7 @@ use crate::feature::mounts::{self, OptionName};
 use crate::feature::user::Name;
 use crate::feature::{dev, files, network};
 use crate::path::{PATH_MAX, Pattern};
-use crate::profile::{Heading, Layer, LayerKind, Profile};
+use crate::profile::{Layer, LayerKind, Profile};
 use crate::schema::unknown_choice;
 use crate::unit::ByteSize;
 use crate::value::List;
@@ -311,7 +311,8 @@ impl Flags<'_> {
         }
     }
 
-    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string.
+    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string, or the one
+    /// item of a list.
     fn set(&mut self, text: &str) {
         let shown = format!("--set {text}");
         let Some((key, value)) = text.split_once('=') else {
@@ -319,28 +320,34 @@ impl Flags<'_> {
             self.bad(origin, format!("`{text}` sets nothing"), "write --set SECTION.KEY=VALUE");
             return;
         };
-        let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*".contains(c);
+        let refused = match key.split('.').next().unwrap_or(key).trim() {
+            "extends" => Some("write `--profile NAME` instead"),
+            "match" | "sbx" | "description" => Some("write it in a profile"),
+            _ => None,
+        };
+        if let Some(help) = refused {
+            let origin = self.origin(shown);
+            self.bad(origin, format!("`{key}` has no meaning on the command line"), help);
+            return;
+        }
+        let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*?+%".contains(c);
         let is_word = !value.is_empty() && value.chars().all(bare);
-        let mut quoted = format!("{key}={value}");
-        if is_word && !is_plain_toml(&quoted) {
-            quoted = format!("{key}={}", crate::schema::toml_string(value));
+        let mut line = format!("{key}={value}");
+        if is_word && !is_read(&line) {
+            let word = crate::schema::toml_string(value);
+            let (text, item) = (format!("{key}={word}"), format!("{key}=[{word}]"));
+            let is_meant = is_read(&text) || !is_plain_toml(&line);
+            line = if is_read(&item) {
+                item
+            } else if is_meant {
+                text
+            } else {
+                line
+            };
         }
-        let source = self.sources.add(SourceKind::Flag, "--set", quoted.clone());
+        let source = self.sources.add(SourceKind::Flag, "--set", line.clone());
         self.used.push(source);
-        let profile = Profile::read(&quoted, source, self.sink);
-        for section in profile.show() {
-            let name = match section.heading {
-                Heading::Top => section.keys.first().map_or("", |(key, _)| *key),
-                Heading::Section(name @ "match") => name,
-                Heading::Section(_) | Heading::Mount { .. } => continue,
-            };
-            let help = match name {
-                "extends" => "use `--profile` instead",
-                _ => "write it in a profile",
-            };
-            let origin = Origin::new(source, 0..quoted.len());
-            self.bad(origin, format!("`{name}` has no meaning on the command line"), help);
-        }
+        let profile = Profile::read(&line, source, self.sink);
         self.profile.merge(profile);
     }
 }
@@ -350,6 +357,13 @@ fn is_plain_toml(text: &str) -> bool {
     let mut sink = Sink::default();
     let table = crate::schema::parse(text, Origin::DEFAULT.source, &mut sink);
     !sink.has_errors() && !crate::schema::has_time(table.get_ref())
+}
+
+/// Says whether a line can be read without a problem.
+fn is_read(line: &str) -> bool {
+    let mut sink = Sink::default();
+    let _profile = Profile::read(line, Origin::DEFAULT.source, &mut sink);
+    !sink.has_errors()
 }
 
 /// Splits at colons that no backslash stands before.

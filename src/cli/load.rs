@@ -74,14 +74,20 @@ impl Library {
             let all = self.all(sink);
             let refusal =
                 Diagnostic::error(Code::UnknownProfile, format!("there is no profile `{name}`"));
+            let all: Vec<&str> = all.iter().map(|(known, _)| known.as_str()).collect();
             let otherwise = if origin.is_some() {
-                "write the name of a profile: `extends` takes no paths"
+                "write the name of a profile: `extends` takes no paths".to_owned()
+            } else if name.ends_with(".toml") {
+                format!("write a path to a file with a slash in it: `./{name}`")
+            } else if name.split(',').all(|one| all.contains(&one)) {
+                format!("name one at a time: `-p {}`", name.replace(',', " -p "))
             } else {
-                "write a path to a file with a slash in it: `./my.toml`"
+                "write a path to a file with a slash in it: `./my.toml`".to_owned()
             };
+            let name = if name.contains(',') { "" } else { name };
             sink.push(
                 asked_at(refusal, origin)
-                    .suggest(name, all.iter().map(|(known, _)| known.as_str()), otherwise)
+                    .suggest(name, all, otherwise)
                     .help("see `sbx profiles` for all"),
             );
             return None;

@@ -30,11 +30,12 @@ pub fn main(hooks: &Hooks) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are data; everything else is sbx's own failure.
-            let status = if error.use_stderr() { FAILED } else { 0 };
-            return match harmless(error).print() {
-                Ok(()) => ExitCode::from(status),
-                Err(_closed) => ExitCode::from(FAILED),
-            };
+            if error.use_stderr() {
+                // Where standard error is closed there is nobody to be told.
+                let _ignored = harmless(error).print();
+                return ExitCode::from(FAILED);
+            }
+            return finished(written(error.print()).map(|()| 0));
         }
     };
     let result = match args.verb {
@@ -45,6 +46,11 @@ pub fn main(hooks: &Hooks) -> ExitCode {
         Verb::Check(args) => profiles::check(&args),
         Verb::Doctor(args) => doctor::doctor(&args),
     };
+    finished(result)
+}
+
+/// Tells a failure that no diagnostic told, and returns the exit status.
+fn finished(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
@@ -121,10 +127,15 @@ impl Told {
     }
 }
 
-/// Prints data. A reader that closed its end early has seen what it wanted.
+/// Prints data.
 fn print(data: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()) {
+    written(stdout.write_all(data.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// Returns what came of writing data. A reader that closed its end early has seen what it wanted.
+fn written(result: std::io::Result<()>) -> anyhow::Result<()> {
+    match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| {
             let errno = error.raw_os_error().map_or_else(|| error.to_string(), describe);

@@ -254,8 +254,13 @@ fn not_found(
         .map(|path| crate::path::normal(&path))
         .find(|path| path.is_absolute() && facts.file(path).is_some());
     let Some(path) = on_host else {
+        let in_cwd = facts.caller().cwd.join(name);
         return if is_path {
             refusal.help("look for a slip in the path: it is not on the host either")
+        } else if facts.file(&in_cwd).is_some() {
+            refusal
+                .with_note("a file of that name is in the working directory, which is not in PATH")
+                .help(format!("write `./{name}`"))
         } else if name.contains(char::is_whitespace) {
             refusal.help(format!("write each word as an argument of its own: `{name}`, unquoted"))
         } else {

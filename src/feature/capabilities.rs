@@ -133,6 +133,7 @@ fn check(rule: &Rule, sink: &mut Sink) {
     within(("effective", rule.effective), permitted, sink);
     within(("ambient", rule.ambient), permitted, sink);
     within(("ambient", rule.ambient), ("inheritable", rule.inheritable), sink);
+    within(("inheritable", rule.inheritable), ("bounding", rule.bounding), sink);
     let dangerous = rule.kept() & capability::DANGEROUS;
     if dangerous != 0 {
         sink.push(

@@ -42,7 +42,7 @@ impl Stream {
 }
 
 impl Leaf for Stream {
-    const EXPECTS: &'static str = "\"inherit\", \"null\", \"stdout\", \"fd:N\" or a path";
+    const EXPECTS: &'static str = "\"inherit\", \"null\", \"stdout\", \"fd:N\" or an absolute path";
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let text = String::read(value, reader)?;
@@ -171,7 +171,7 @@ pub fn resolve(
         sink.push(
             Diagnostic::error(Code::BadValue, "\"stdout\" is for standard error alone")
                 .at(origin)
-                .help("write \"inherit\", \"null\", \"fd:N\" or a path"),
+                .help("write \"inherit\", \"null\", \"fd:N\" or an absolute path"),
         );
     }
     kept_numbers(spec, sink);

@@ -196,7 +196,7 @@ macro_rules! parsed_leaf {
                     let found = value.get_ref().as_str().map(str::to_owned);
                     let found = found.or_else(|| integer(value).map(|n| n.to_string()));
                     let found = found.unwrap_or_default();
-                    reader.bad_value(value, format!("unknown value `{found}`"), $expects);
+                    reader.not_parsed(value, &found, $expects);
                 }
                 parsed
             }

@@ -132,10 +132,10 @@ impl<'a, 's> Reader<'a, 's> {
     ) {
         let mut known: Vec<&str> = keys.iter().map(|key| key.name).collect();
         known.extend(self.taken.iter().filter(|name| !keys.iter().any(|key| key.name == **name)));
-        let mut unknown: Vec<_> = self.table.iter().map(|(key, _)| key).collect();
-        unknown.retain(|key| !self.taken.iter().any(|taken| key.get_ref() == taken));
-        unknown.sort_by_key(|key| key.span().start);
-        for key in unknown {
+        let mut unknown: Vec<_> = self.table.iter().collect();
+        unknown.retain(|(key, _)| !self.taken.iter().any(|taken| key.get_ref() == taken));
+        unknown.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in unknown {
             if self.sink.is_full() {
                 return;
             }
@@ -155,10 +155,15 @@ impl<'a, 's> Reader<'a, 's> {
             let refusal =
                 Diagnostic::error(Code::UnknownKey, format!("unknown key `{name}`{place}"))
                     .at(self.origin_of(key));
-            let home = elsewhere.iter().find(|(_, keys)| keys.iter().any(|one| one.name == name));
-            self.sink.push(match home {
-                Some((home, _)) => refusal.help(format!("write it below `[{home}]`")),
-                None => refusal.suggest(name, known.iter().copied(), one_of(&known)),
+            let homes: Vec<String> = elsewhere
+                .iter()
+                .filter(|(_, keys)| keys.iter().any(|one| one.name == name && may_be(one, value)))
+                .map(|(home, _)| below(home, name))
+                .collect();
+            self.sink.push(if homes.is_empty() {
+                refusal.suggest(name, known.iter().copied(), one_of(&known))
+            } else {
+                refusal.help(format!("write it {}", homes.join(", or ")))
             });
         }
     }
@@ -175,10 +180,13 @@ impl<'a, 's> Reader<'a, 's> {
         let found = value.get_ref();
         let plain = found.as_integer().map(ToString::to_string);
         let plain = plain.or_else(|| found.as_bool().map(|on| on.to_string()));
-        let is_text = expected.contains("string") || expected.contains(['"', '`']);
+        let is_choice = expected.contains('`');
+        let is_text = expected.contains("string") || expected.contains('"');
         let number = found.as_str().filter(|text| text.parse::<i64>().is_ok());
         let help = match (plain, number) {
-            (Some(plain), _) if is_text => format!("write it in quotes: `\"{plain}\"`"),
+            (Some(plain), _) if is_text && !is_choice => {
+                format!("write it in quotes: `\"{plain}\"`")
+            }
             (_, Some(number)) if expected.contains("number") => {
                 format!("write it without quotes: `{number}`")
             }
@@ -207,10 +215,40 @@ impl<'a, 's> Reader<'a, 's> {
             .at(self.origin(value))
     }
 
+    /// Tells a value that is not written as its key takes it; a plain number may lack the quotes alone.
+    pub fn not_parsed(&mut self, value: &Value<'_>, found: &str, expected: &str) {
+        let is_number = value.get_ref().is_integer();
+        let in_quotes =
+            Some(format!("\"{found}\"")).filter(|_| is_number && expected.contains('"'));
+        let text = format!("`{found}` is not {expected}");
+        let refusal = Diagnostic::error(Code::BadValue, text).at(self.origin(value));
+        self.sink.push(refusal.help(match in_quotes {
+            Some(quoted) => format!("write it in quotes: `{quoted}`"),
+            None => format!("write {expected}"),
+        }));
+    }
+
     /// Tells a value that the key does not take, and what it takes.
     pub fn bad_value(&mut self, value: &Value<'_>, why: impl Into<String>, expected: &str) {
         let refusal = Diagnostic::error(Code::BadValue, why).at(self.origin(value));
         self.sink.push(refusal.help(format!("write {expected}")));
+    }
+}
+
+/// Says whether a value may have been meant for a key, by its type.
+fn may_be(key: &Key, value: &Value<'_>) -> bool {
+    let takes_bool = key.expects.starts_with("`true`");
+    match value.get_ref().as_str() {
+        Some(text) => !takes_bool || key.expects.contains(&format!("\"{text}\"")),
+        None => value.get_ref().is_bool() == takes_bool,
+    }
+}
+
+/// Says where a key of a section is written.
+fn below(section: &str, key: &str) -> String {
+    match section {
+        "mount" | "seccomp.rule" => format!("below a `[[{section}]]`"),
+        _ => format!("below `[{section}]` (`{section}.{key}`)"),
     }
 }
 
