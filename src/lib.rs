@@ -53,3 +53,6 @@ pub use sys::alloc::Bump;
 
 /// The name of the command.
 pub const NAME: &str = "sbx";
+
+/// The name of the process with id 1 inside (proc(5), `/proc/pid/comm`).
+pub const INIT_NAME: &std::ffi::CStr = c"sbx-init";

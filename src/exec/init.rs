@@ -82,7 +82,7 @@ fn serve_maps(child: &Child<'_>, payload: i32, asked: &OwnedFd, reply: &OwnedFd)
 /// Gives up every right: ids of the command, no capability, nothing to gain.
 fn hold_nothing(child: &mut Child<'_>, uid: u32, gid: u32, groups: Option<&[u32]>) -> Result<()> {
     child.part.set(Part::Whole);
-    ident::set_name(c"sbx-init")?;
+    ident::set_name(crate::INIT_NAME)?;
     if let Some(groups) = groups {
         ident::setgroups(groups)?;
         ident::setresgid(gid)?;

@@ -120,6 +120,12 @@ const KNOBS: [(&str, &str, &str, &str); 3] = [
 /// Returns why a namespace could not be made, and what to do about it.
 pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, String) {
     let value = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    if value("/proc/1/comm").trim() == crate::INIT_NAME.to_string_lossy() {
+        return (
+            "this is a sandbox of sbx, in which nothing can make another one".to_owned(),
+            "start it outside, or start the program alone: it is confined already".to_owned(),
+        );
+    }
     for (path, forbids, cause, remedy) in KNOBS {
         if value(path).trim() == forbids {
             return (format!("{cause} ({path} is {forbids})"), remedy.to_owned());

@@ -182,6 +182,10 @@ as_both! {
     fn an_unknown_profile_names_the_nearest(caller) {
         let ended = Sbx::run(caller).args(["--profile", "biuld"]).command(["true"]).ended();
         ended.refused(125, &["`biuld`", "`build`"]);
+        for (name, remedy) in [("cli,build", "`-p cli -p build`"), ("my.toml", "`./my.toml`")] {
+            let ended = Sbx::run(caller).args(["--profile", name]).command(["true"]).ended();
+            ended.refused(125, &["there is no profile", remedy]);
+        }
     }
 
     fn a_mistake_in_a_flag_names_the_flag(caller) {
@@ -196,6 +200,21 @@ as_both! {
     fn a_flag_that_does_not_exist_is_no_command(caller) {
         let ended = Sbx::run(caller).args(["--raed", "/usr"]).command(["true"]).ended();
         ended.refused(125, &["--raed", "--read"]);
+    }
+
+    fn a_script_in_the_working_directory_is_named_by_its_path(caller) {
+        let work = Work::new(caller);
+        work.program("script.sh", "#!/bin/sh\n");
+        let ended = Sbx::run(caller).cwd(work.path()).command(["script.sh"]).ended();
+        ended.refused(127, &["in the working directory", "write `./script.sh`"]);
+    }
+
+    fn sbx_inside_sbx_is_said_to_be_that(caller) {
+        let ended = Sbx::run(caller)
+            .args(["--bind", &format!("{}:/sbx", crate::common::tools().sbx.display())])
+            .command(["/sbx", "run", "true"])
+            .ended();
+        ended.refused(125, &["this is a sandbox of sbx", "start it outside"]);
     }
 
     fn no_command_at_all(caller) {

@@ -51,6 +51,15 @@ as_both! {
         assert_eq!(lacks, sockets, "{ended:#?}");
     }
 
+    fn what_cannot_be_written_to_standard_output_is_said(caller) {
+        for verb in ["--help", "--version", "plan $AS_ROOT true", "show cli", "profiles", "doctor"] {
+            let ended = Sbx::shell(caller, &format!("$SBX {verb} >/dev/full")).ended();
+            ended.refused(125, &["error[output]", "ENOSPC"]);
+            let ended = Sbx::shell(caller, &format!("{{ $SBX {verb}; echo $? >&2; }} | true")).ended();
+            assert_eq!(ended.stderr, "0\n", "{verb}: {ended:#?}");
+        }
+    }
+
     fn nothing_that_is_printed_can_steer_a_terminal(caller) {
         let evil = "\u{1b}[2J\u{9b}2J\u{202e}\u{2028}\u{e0041}\nerror[x]: forged";
         let is_evil = |c: char| "\u{1b}\u{9b}\u{202e}\u{2028}\u{e0041}".contains(c);
