@@ -82,8 +82,6 @@ pub struct Intent {
     pub fact: Option<FileFact>,
     /// Whether it is the private home, which only its user may enter.
     pub is_home: bool,
-    /// Whether the directories between a writable grant and this path must stay where they are.
-    pub is_pinned: bool,
     /// Where it was asked for.
     pub origin: Origin,
     pub(super) rank: usize,
@@ -431,23 +429,14 @@ impl Finder<'_> {
         if fact.is_none() && self.context.facts.is_closed(&real) {
             self.rule.unseen.push((real.clone(), origin));
         }
-        // What a mount shows may be hidden though the host has nothing at that place.
-        if fact.is_none() && verb == Verb::Hide && (optional || !self.is_shown(&real)) {
-            self.put(
-                real,
-                Intent {
-                    verb,
-                    fact,
-                    is_home: false,
-                    is_pinned: true,
-                    origin,
-                    rank: (self.context.rank)(origin),
-                },
-            );
-            return;
-        }
-        if fact.is_none() && verb != Verb::Private {
-            if !optional && (verb != Verb::Hide || self.is_shown(&real)) {
+        let may_be_missing = match verb {
+            Verb::Private => true,
+            // What a mount shows may be hidden though the host has nothing at that place.
+            Verb::Hide => optional || !self.is_shown(&real),
+            Verb::Read | Verb::Write => false,
+        };
+        if fact.is_none() && !may_be_missing {
+            if !optional {
                 self.missing(path, &real, origin);
             }
             return;
@@ -479,9 +468,7 @@ impl Finder<'_> {
             return;
         }
         let rank = (self.context.rank)(origin);
-        // What is less than the command may do above must stay where it is, on the next start too.
-        let is_pinned = verb != Verb::Write;
-        self.put(real, Intent { verb, fact, is_home: false, is_pinned, origin, rank });
+        self.put(real, Intent { verb, fact, is_home: false, origin, rank });
     }
 
     fn put(&mut self, path: PathBuf, new: Intent) {

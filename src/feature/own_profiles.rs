@@ -118,7 +118,7 @@ impl<'f> OwnProfiles<'f> {
                 );
             } else {
                 let origin = grant.origin.implied_by("`profiles are never writable inside`");
-                let intent = Intent { verb: Verb::Read, fact, is_pinned: true, origin, ..grant };
+                let intent = Intent { verb: Verb::Read, fact, origin, ..grant };
                 files.intents.insert(real, intent);
             }
         }

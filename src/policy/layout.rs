@@ -1,6 +1,6 @@
 //! Lays out the tree of files inside: what each rule puts where.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Policy;
 use crate::diag::Origin;
@@ -44,7 +44,9 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
         mount_node(policy, path, rule, &mut tree);
     }
     executable_parts(policy, &mut tree, facts);
-    for (path, intent) in policy.files.intents.iter().filter(|(_, intent)| intent.is_pinned) {
+    // What is less than the command may do above must stay where it is, on the next start too.
+    let less = |(_, intent): &(&PathBuf, &Intent)| intent.verb != Verb::Write;
+    for (path, intent) in policy.files.intents.iter().filter(less) {
         pin(policy, path, intent.origin, &mut tree);
     }
     tree.prune();
@@ -106,8 +108,8 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
     }
 }
 
-/// Binds every directory between what the command may write and a hidden path on itself, so that
-/// renaming one of them gets nowhere.
+/// Binds every directory between what the command may write and a path at which it may do less on
+/// itself, so that renaming one of them gets nowhere.
 fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
     let by_rule = |above: &Path| {
         policy.files.intents.get(above).is_some_and(|intent| intent.verb == Verb::Write)

@@ -59,7 +59,7 @@ impl Tree<'_> {
                 Node::Devpts => (AccessKind::Devices, true),
                 Node::Device { .. } => (AccessKind::Devices, false),
                 Node::File { .. } => (AccessKind::Files { writes: false, executes: false }, false),
-                Node::Cover if self.covers_nothing(path, entry) => continue,
+                Node::Cover if self.covers_nothing(entry, &self.ground(path)) => continue,
                 Node::Cover => {
                     by_mounts.push((path.clone(), entry.origin));
                     continue;

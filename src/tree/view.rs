@@ -70,7 +70,7 @@ impl Tree<'_> {
     fn host_kind(&self, path: &Path) -> Option<FileKind> {
         match self.ground(path) {
             Ground::Host(host, _) => self.facts.file(&host).map(|fact| fact.kind),
-            Ground::Made(_) | Ground::Proc(..) | Ground::Closed(..) => None,
+            Ground::Made(_) | Ground::Proc(..) | Ground::Hidden(_) | Ground::Leaf(..) => None,
         }
     }
 
