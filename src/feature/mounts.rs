@@ -314,7 +314,7 @@ fn options(list: &List<OptionName>, ro_by_default: bool, sink: &mut Sink) -> Vec
     let is_ro = said(OptionName::Ro).is_some() || (ro_by_default && said(OptionName::Rw).is_none());
     let is_noexec =
         said(OptionName::Noexec).is_some() || (!is_ro && said(OptionName::Exec).is_none());
-    let mut set = vec![MountOption::Nosuid, MountOption::Nodev];
+    let mut set = MountOption::ALWAYS.to_vec();
     set.extend(is_ro.then_some(MountOption::Ro));
     set.extend(is_noexec.then_some(MountOption::Noexec));
     set.extend(said(OptionName::Noatime).map(|_| MountOption::Noatime));

@@ -40,26 +40,16 @@ pub struct Followed {
 /// # Errors
 /// Too many links.
 pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed, NoPath> {
-    let mut next = path.to_owned();
-    let mut links = Vec::new();
-    for _ in 0..path::MAX_LINKS {
-        let found = path::resolve(&next, Path::new("/"), facts)?;
-        let target = found.fact.as_ref().and_then(|fact| fact.link.clone());
-        for link in found.links.iter().chain(target.as_ref().map(|_| &found.path)) {
-            if let Some(FileFact { link: Some(target), uid, .. }) = facts.file(link) {
-                links.push(Link { path: link.clone(), target, origin, owner: uid, leads_to: None });
-            }
-        }
-        match target {
-            Some(target) => next = path::link_target(&found.path, &target),
-            None => {
-                let owner = found.fact.as_ref().map(|fact| fact.uid);
-                links.iter_mut().for_each(|link| link.leads_to = owner);
-                return Ok(Followed { path: found.path, fact: found.fact, links });
-            }
-        }
-    }
-    Err(path::too_many_links())
+    let target = |at: &Path| facts.file(at)?.link;
+    let (path, links) = path::follow(path, Path::new("/"), path::AtEnd::Follow, &target)?;
+    let fact = facts.file(&path);
+    let leads_to = fact.as_ref().map(|fact| fact.uid);
+    let link = |path: PathBuf| {
+        let FileFact { link, uid, .. } = facts.file(&path)?;
+        Some(Link { path, target: link?, origin, owner: uid, leads_to })
+    };
+    let links = links.into_iter().filter_map(link).collect();
+    Ok(Followed { path, fact, links })
 }
 
 /// What links are judged by.

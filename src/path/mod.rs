@@ -10,7 +10,7 @@ mod resolve;
 
 pub use expand::{Variables, escaped, expand, unescape};
 pub use glob::{Matched, above_glob, glob, is_glob};
-pub use resolve::{MAX_LINKS, Resolved, link_target, resolve, too_many_links};
+pub use resolve::{AtEnd, Resolved, follow, link_target, resolve};
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -7,7 +7,7 @@ use super::NoPath;
 use crate::facts::{Facts, FileFact};
 
 /// How many links one path may go through, as in path_resolution(7).
-pub const MAX_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// What a path comes to after its links were followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub struct Resolved {
     pub links: Vec<PathBuf>,
 }
 
+/// Whether a link at the end of a path is followed (path_resolution(7), "Step 3").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// As open(2) does.
+    Follow,
+    /// As lstat(2) does.
+    Stay,
+}
+
 /// Follows the links in a path's parents, not a link at its end.
 ///
 /// Links are followed inside `root`: an absolute target begins there again (chroot(2)).
@@ -27,24 +36,37 @@ pub struct Resolved {
 /// # Errors
 /// Too many links.
 pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, NoPath> {
+    let (path, links) = follow(path, root, AtEnd::Stay, &|at| facts.file(at)?.link)?;
+    let fact = facts.file(&path);
+    Ok(Resolved { path, fact, links })
+}
+
+/// Follows links inside `root`, of which `link` knows where they lead; returns the path without
+/// links, and the links on the way.
+///
+/// # Errors
+/// Too many links.
+pub fn follow(
+    path: &Path,
+    root: &Path,
+    at_end: AtEnd,
+    link: &dyn Fn(&Path) -> Option<PathBuf>,
+) -> Result<(PathBuf, Vec<PathBuf>), NoPath> {
     let mut out = root.to_owned();
     let mut links = Vec::new();
     let inside = path.strip_prefix("/").unwrap_or(path);
     let mut todo: Vec<OsString> = parts(inside);
     todo.reverse();
-    let mut fact = facts.file(&out);
     while let Some(part) = todo.pop() {
         if part == ".." {
             if out != root {
                 out.pop();
             }
-            fact = facts.file(&out);
             continue;
         }
         out.push(&part);
-        fact = facts.file(&out);
-        let target = fact.as_ref().filter(|_| !todo.is_empty()).and_then(|f| f.link.clone());
-        let Some(target) = target else { continue };
+        let is_followed = !todo.is_empty() || at_end == AtEnd::Follow;
+        let Some(target) = link(&out).filter(|_| is_followed) else { continue };
         if links.len() >= MAX_LINKS {
             return Err(too_many_links());
         }
@@ -56,11 +78,11 @@ pub fn resolve(path: &Path, root: &Path, facts: &dyn Facts) -> Result<Resolved, 
         }
         todo.extend(parts(target.strip_prefix("/").unwrap_or(&target)).into_iter().rev());
     }
-    Ok(Resolved { path: out, fact, links })
+    Ok((out, links))
 }
 
 /// Returns the reason of a path that leads in a circle, or might.
-pub fn too_many_links() -> NoPath {
+fn too_many_links() -> NoPath {
     NoPath::missing(
         format!("it goes through more than {MAX_LINKS} links"),
         "name the place that the links are to lead to",

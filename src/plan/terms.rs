@@ -133,6 +133,9 @@ macro_rules! mount_options {
             /// All options.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// Options that every mount of files has.
+            pub const ALWAYS: [Self; 2] = [Self::Nosuid, Self::Nodev];
+
             /// Returns the name.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }

@@ -109,7 +109,7 @@ pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, 
 /// Refuses to hide by a glob where other files are shown than those it was matched against.
 pub(super) fn globs(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
     for glob in &policy.files.hiding {
-        let Some(shower) = tree.renamed(&glob.directory) else { continue };
+        let Some(shower) = tree.shows_others_at(&glob.directory) else { continue };
         let directory = printable_os(&glob.directory);
         sink.push(
             Diagnostic::error(
@@ -131,12 +131,12 @@ pub(super) fn no_effect(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
             intent.origin.via.is_none()
                 && [files::Verb::Read, files::Verb::Write].contains(&intent.verb)
         });
-        let Some(rule) = rule.filter(|_| tree.makes(Path::new(path))) else { continue };
+        let Some(rule) = rule.filter(|_| tree.mounts_new(Path::new(path))) else { continue };
         let text = format!("`{path}` is the sandbox's own: `{}` has no effect", rule.verb.name());
         sink.push(Diagnostic::warning(Code::NoEffect, text).at(rule.origin).help(remedy));
     }
     for rule in policy.files.exec.iter().filter(|rule| !rule.is_optional) {
-        if tree.touches(&rule.path) {
+        if tree.is_near_files(&rule.path) {
             continue;
         }
         let path = printable_os(&rule.path);

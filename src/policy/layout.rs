@@ -11,9 +11,6 @@ use crate::plan::{MountOption, Namespace, SourceIdentity};
 use crate::tree::{Base, Node, Tree};
 use crate::value::Sourced;
 
-/// Attributes that every mount has.
-pub(super) const ALWAYS: [MountOption; 2] = [MountOption::Nosuid, MountOption::Nodev];
-
 /// Returns the tree that a policy comes to.
 pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     let base = match &policy.root.directory {
@@ -63,16 +60,15 @@ fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
         let Some((source, options)) = tree.bound(path) else { continue };
         let Some(fact) = facts.file(&source) else { continue };
         if options.contains(&MountOption::Noexec) {
-            let identity = SourceIdentity::from(&fact);
             let may = |option: &MountOption| *option != MountOption::Noexec;
             let options = options.into_iter().filter(may).collect();
-            tree.put(path, Node::Bind { source, identity, options, is_pinned: false }, *origin);
+            tree.put(path, Node::bind(source, &fact, options), *origin);
         }
     }
 }
 
 fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_>) {
-    let mut options = ALWAYS.to_vec();
+    let mut options = MountOption::ALWAYS.to_vec();
     if intent.verb == Verb::Read {
         options.push(MountOption::Ro);
     } else if !executable(policy, path) {
@@ -84,15 +80,10 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
             size: mounts::DEFAULT_TMPFS,
             inodes: None,
             mode: private_mode(path, intent),
-            owner: (policy.user.entry.uid, policy.user.gid),
+            owner: policy.user.ids(),
             options,
         },
-        (Verb::Read | Verb::Write, Some(fact)) => Node::Bind {
-            source: path.to_owned(),
-            identity: SourceIdentity::from(fact),
-            options,
-            is_pinned: false,
-        },
+        (Verb::Read | Verb::Write, Some(fact)) => Node::bind(path, fact, options),
     };
     tree.put(path, node, intent.origin);
 }
@@ -135,18 +126,13 @@ fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
 
 fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
     let origin = policy.dev.origin.implied_by("`[dev] mode`");
-    let owner = (policy.user.entry.uid, policy.user.gid);
+    let owner = policy.user.ids();
     match policy.dev.value {
         dev::Mode::None => {}
         dev::Mode::Host => {
             if let Some(fact) = facts.file(Path::new("/dev")) {
-                let identity = SourceIdentity::from(&fact);
                 let options = vec![MountOption::Ro, MountOption::Nosuid, MountOption::Noexec];
-                tree.put(
-                    "/dev",
-                    Node::Bind { source: "/dev".into(), identity, options, is_pinned: false },
-                    origin,
-                );
+                tree.put("/dev", Node::bind("/dev", &fact, options), origin);
             }
         }
         dev::Mode::Minimal => {
@@ -173,7 +159,7 @@ fn devices(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
                     origin,
                 );
             }
-            let mut shm = ALWAYS.to_vec();
+            let mut shm = MountOption::ALWAYS.to_vec();
             shm.push(MountOption::Noexec);
             let size = mounts::DEFAULT_TMPFS;
             let node = Node::Tmpfs { size, inodes: None, mode: 0o1777, owner, options: shm };
@@ -193,21 +179,17 @@ fn passwd_files(policy: &Policy, facts: &dyn Facts, tree: &mut Tree<'_>) {
                 if let Some(fact) =
                     facts.file(Path::new(path)).filter(|fact| fact.kind == FileKind::File)
                 {
-                    let identity = SourceIdentity::from(&fact);
-                    let options = read_only();
-                    tree.put_if_free(
-                        path,
-                        Node::Bind { source: path.into(), identity, options, is_pinned: false },
-                        origin,
-                    );
+                    let mut options = MountOption::ALWAYS.to_vec();
+                    options.push(MountOption::Ro);
+                    tree.put_if_free(path, Node::bind(path, &fact, options), origin);
                 }
             }
         }
         user::PasswdFiles::Minimal => {
             let (passwd, group) = user::minimal_files(&policy.user, &host);
             for (path, contents) in [("/etc/passwd", passwd), ("/etc/group", group)] {
-                if !tree.shows(Path::new(path)) {
-                    tree.put_if_free(path, Node::File { contents, mode: 0o644 }, origin);
+                if !tree.is_taken(Path::new(path)) {
+                    tree.put(path, Node::File { contents, mode: 0o644 }, origin);
                 }
             }
         }
@@ -222,18 +204,12 @@ fn hosts_file(policy: &Policy, tree: &mut Tree<'_>) {
     let name = policy.namespaces.hostname.as_ref().map_or("localhost", |name| name.value.as_str());
     let contents = format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n");
     let node = Node::File { contents, mode: 0o644 };
-    if policy.network.value == network::Mode::Host && tree.shows(path) {
+    if policy.network.value == network::Mode::Host && tree.is_taken(path) {
         return;
     }
     if tree.can_make(path) {
         tree.put(path, node, origin);
     }
-}
-
-fn read_only() -> Vec<MountOption> {
-    let mut options = ALWAYS.to_vec();
-    options.push(MountOption::Ro);
-    options
 }
 
 /// Takes `noexec` from a mount that says nothing of executing where `[files] exec` allows it.
@@ -258,7 +234,7 @@ fn mount_node(policy: &Policy, to: &Path, rule: &Sourced<mounts::Rule>, tree: &m
         }
         mounts::Rule::Tmpfs { size, inodes, mode, options, says_exec } => {
             let options = follow_exec(policy, &to, options, says_exec);
-            let owner = (policy.user.entry.uid, policy.user.gid);
+            let owner = policy.user.ids();
             Node::Tmpfs { size, inodes, mode, owner, options }
         }
         mounts::Rule::Proc => Node::Proc,

@@ -169,7 +169,7 @@ fn mount_steps(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink, plan: &mut Bui
         Some((path, identity)) => {
             let source = Source { path: path.into(), identity: *identity };
             let read_only = (!policy.root.is_writable).then_some(MountOption::Ro);
-            let attributes = Attributes::new(layout::ALWAYS.into_iter().chain(read_only));
+            let attributes = Attributes::new(MountOption::ALWAYS.into_iter().chain(read_only));
             plan.push(Action::RootBind { source, attributes }, origin);
         }
         None => plan.push(Action::RootTmpfs { size: 16 << 20 }, origin),

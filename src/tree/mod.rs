@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::diag::Origin;
-use crate::facts::{Facts, FileKind};
+use crate::facts::{Facts, FileFact, FileKind};
 use crate::plan::{MountOption, SourceIdentity};
 
 /// What lies at a place.
@@ -47,6 +47,14 @@ pub enum Node {
     Symlink { target: PathBuf },
     /// Nothing to be seen.
     Cover,
+}
+
+impl Node {
+    /// Returns a part of the host's tree as a node.
+    pub fn bind(source: impl Into<PathBuf>, fact: &FileFact, options: Vec<MountOption>) -> Self {
+        let identity = SourceIdentity::from(fact);
+        Self::Bind { source: source.into(), identity, options, is_pinned: false }
+    }
 }
 
 /// A node and who asked for it.
@@ -128,7 +136,7 @@ impl<'f> Tree<'f> {
         let Ground::Host(source, _) = self.ground(path) else { return };
         let options = match self.above(path).map(|(_, above)| &above.node) {
             Some(Node::Bind { options, .. }) => options.clone(),
-            _ => vec![MountOption::Nosuid, MountOption::Nodev],
+            _ => MountOption::ALWAYS.to_vec(),
         };
         if let Some(fact) = self.facts.file(&source).filter(|fact| fact.kind == FileKind::Directory)
         {
@@ -138,8 +146,8 @@ impl<'f> Tree<'f> {
         }
     }
 
-    /// Says whether sbx makes what lies at a place.
-    pub fn makes(&self, path: &Path) -> bool {
+    /// Says whether a new file system is mounted at a place.
+    pub fn mounts_new(&self, path: &Path) -> bool {
         let node = self.nodes.get(path).map(|entry| &entry.node);
         matches!(node, Some(Node::Tmpfs { .. } | Node::Proc | Node::Devpts))
     }
@@ -149,8 +157,8 @@ impl<'f> Tree<'f> {
         matches!(self.ground(path), Ground::Made(_))
     }
 
-    /// Says whether a place is shown, or something above or below it.
-    pub fn touches(&self, path: &Path) -> bool {
+    /// Says whether files are shown at a place, above it or below it.
+    pub fn is_near_files(&self, path: &Path) -> bool {
         let shows = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
         self.nodes
             .iter()

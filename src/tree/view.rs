@@ -13,7 +13,7 @@ use crate::plan::MountOption;
 pub struct View {
     /// The place.
     pub place: PathBuf,
-    /// Whether more than it is shown there.
+    /// Whether it is seen as a part of something larger.
     pub is_part: bool,
     /// Whether it can be written there.
     pub is_writable: bool,
@@ -21,27 +21,29 @@ pub struct View {
     pub origin: Origin,
 }
 
+/// A part of the host that is shown as a whole.
+struct Part<'t> {
+    at: &'t Path,
+    source: &'t Path,
+    is_writable: bool,
+    origin: Origin,
+}
+
 impl Tree<'_> {
-    /// Says whether the host's tree shows a path inside.
-    pub fn shows(&self, path: &Path) -> bool {
+    /// Says whether something lies at a place, or is put there to hide it.
+    pub fn is_taken(&self, path: &Path) -> bool {
         self.nodes.contains_key(path) || self.host_kind(path).is_some()
     }
 
-    /// Returns where a path leads inside: links that the tree has itself are followed.
+    /// Returns where a path leads inside: links that the tree has itself are followed, as far as they
+    /// lead anywhere.
     pub fn inside(&self, path: &Path) -> PathBuf {
-        let mut out = PathBuf::from("/");
-        for part in path.components().skip(1) {
-            out.push(part);
-            let mut hops = 0;
-            while let Some(Entry { node: Node::Symlink { target }, .. }) = self.nodes.get(&out) {
-                out = path::normal(&path::link_target(&out, target));
-                hops += 1;
-                if hops > 40 {
-                    break;
-                }
-            }
-        }
-        out
+        let target = |at: &Path| match &self.nodes.get(at)?.node {
+            Node::Symlink { target } => Some(target.clone()),
+            _ => None,
+        };
+        path::follow(path, Path::new("/"), path::AtEnd::Follow, &target)
+            .map_or(path.to_owned(), |(path, _)| path)
     }
 
     /// Says whether a directory can be seen inside.
@@ -88,46 +90,44 @@ impl Tree<'_> {
 
     /// Returns every place inside at which a path of the host can be seen.
     pub fn views(&self, host: &Path) -> Vec<View> {
-        self.parts()
-            .filter_map(|(at, source, view)| {
-                let place = path::normal(&at.join(host.strip_prefix(source).ok()?));
-                let is_free = || !self.nodes.contains_key(&place);
-                let is_seen = place == at
-                    || (is_free() && self.beneath(&place).is_some_and(|found| found == host));
-                let is_part = place != at;
-                is_seen.then_some(View { place, is_part, ..view })
-            })
-            .collect()
+        let view = |part: Part<'_>| {
+            let place = path::normal(&part.at.join(host.strip_prefix(part.source).ok()?));
+            let is_part = place != part.at;
+            let is_free = || !self.nodes.contains_key(&place);
+            let is_seen =
+                !is_part || (is_free() && self.beneath(&place).is_some_and(|found| found == host));
+            let Part { is_writable, origin, .. } = part;
+            is_seen.then_some(View { place, is_part, is_writable, origin })
+        };
+        self.parts().filter_map(view).collect()
     }
 
     /// Returns who shows, at a place or below it, another part of the host than the one of the same
     /// path.
-    pub fn renamed(&self, path: &Path) -> Option<Origin> {
+    pub fn shows_others_at(&self, path: &Path) -> Option<Origin> {
         match self.ground(path) {
             Ground::Host(host, origin) if host != path => return Some(origin),
             _ => {}
         }
-        let is_other = |at: &Path, source: &Path| at != source && at.starts_with(path);
-        self.parts().find(|(at, source, _)| is_other(at, source)).map(|(_, _, view)| view.origin)
+        let is_other = |part: &Part<'_>| part.at != part.source && part.at.starts_with(path);
+        self.parts().find(is_other).map(|part| part.origin)
     }
 
-    /// Returns the parts of the host that the tree shows: where, which, and by whom.
-    fn parts(&self) -> impl Iterator<Item = (&Path, &Path, View)> {
+    /// Returns the parts of the host that the tree shows.
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let base = match &self.base {
             Base::Made => None,
-            Base::Host { path, origin, is_writable } => {
-                let place = PathBuf::from("/");
-                let view =
-                    View { place, is_part: false, is_writable: *is_writable, origin: *origin };
-                Some((Path::new("/"), path.as_path(), view))
-            }
+            Base::Host { path, origin, is_writable } => Some(Part {
+                at: Path::new("/"),
+                source: path,
+                is_writable: *is_writable,
+                origin: *origin,
+            }),
         };
         let binds = self.nodes.iter().filter_map(|(at, entry)| match &entry.node {
             Node::Bind { source, options, .. } => {
                 let is_writable = !options.contains(&MountOption::Ro);
-                let view =
-                    View { place: at.clone(), is_part: false, is_writable, origin: entry.origin };
-                Some((at.as_path(), source.as_path(), view))
+                Some(Part { at, source, is_writable, origin: entry.origin })
             }
             _ => None,
         });

@@ -104,7 +104,12 @@ pub struct Rule {
 impl Rule {
     /// Returns the user and group that build the sandbox, as they are called inside.
     pub fn builder(&self) -> (u32, u32) {
-        if self.switches { (0, 0) } else { (self.entry.uid, self.gid) }
+        if self.switches { (0, 0) } else { self.ids() }
+    }
+
+    /// Returns the user and group that the command is.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.entry.uid, self.gid)
     }
 }
 
