@@ -135,11 +135,12 @@ impl Library {
     }
 
     /// Returns the name of the profile that serves a command, if one does. One that cannot be read
-    /// is told: it might.
-    pub(super) fn serving(&self, command: &OsStr, sink: &mut Sink) -> Option<String> {
+    /// is told, and so is one that speaks of the command and whose `[match]` cannot be understood:
+    /// it might.
+    pub(super) fn serving(&self, command: &OsStr, told: &mut Told) -> Option<String> {
         let name = Path::new(command).file_name()?.to_str()?;
         let mut seen: Vec<String> = Vec::new();
-        for (profile, place) in self.all(sink) {
+        for (profile, place) in self.all(&mut told.sink) {
             if seen.contains(&profile) {
                 continue;
             }
@@ -147,21 +148,41 @@ impl Library {
             let text = match self.text(&place) {
                 Ok(text) => text,
                 Err(error) => {
-                    sink.push(unreadable(error, None));
+                    told.sink.push(unreadable(error, None));
                     continue;
                 }
             };
             // Most profiles do not name the command at all: they need not be parsed.
-            if !text.contains(name) {
+            if !has_word(&text, name) {
                 continue;
             }
-            let parsed = Profile::read(&text, Origin::DEFAULT.source, &mut Sink::default());
-            if parsed.serves(name) {
+            let mut found = Sink::default();
+            if Profile::serves(&text, name, Origin::DEFAULT.source, &mut found) {
                 return Some(profile);
+            }
+            if found.has_errors() {
+                let _told = self.read(&profile, &place, None, &mut told.sources, &mut told.sink);
+                let text = format!("profile `{profile}` may be meant to serve `{name}`");
+                told.sink.push(
+                    Diagnostic::error(Code::UnreadableProfile, text)
+                        .with_note(format!("it is {place}"))
+                        .help("correct it, or choose: `--profile NAME`, `--no-profile`"),
+                );
             }
         }
         None
     }
+}
+
+/// Says whether a text has a word that is not a part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_end = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || "_-.".contains(c));
+    let is_word = |(at, found): (usize, &str)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let after = text.get(at + found.len()..).and_then(|after| after.chars().next());
+        is_end(before) && is_end(after)
+    };
+    text.match_indices(word).any(is_word)
 }
 
 fn unreadable(error: StoreError, origin: Option<Origin>) -> Diagnostic {
@@ -169,6 +190,9 @@ fn unreadable(error: StoreError, origin: Option<Origin>) -> Diagnostic {
     let help = match error {
         StoreError::Untrusted { help, .. } => help,
         StoreError::Read { source, path } => match source.kind() {
+            std::io::ErrorKind::PermissionDenied if path.is_file() => {
+                format!("let yourself read it: `chmod u+r {}`", path.display())
+            }
             std::io::ErrorKind::PermissionDenied => {
                 format!("let yourself in: `chmod u+rx` on what is above {}", path.display())
             }

@@ -121,7 +121,7 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
         let path = Path::new(command);
         let is_trusted = !is_path(command)
             || (path.is_absolute() && trust::decided_by_others(path, &facts).is_none());
-        serving = is_trusted.then(|| library.serving(command, &mut told.sink)).flatten();
+        serving = is_trusted.then(|| library.serving(command, told)).flatten();
         names.extend(serving.clone().map(OsString::from));
     }
     let mut stack = Stack::default();

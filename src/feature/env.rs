@@ -48,6 +48,9 @@ pub fn resolve(spec: &Spec, user: &Passwd, facts: &dyn Facts, sink: &mut Sink) -
             put(OsStr::new(name), value, Origin::DEFAULT);
         }
     }
+    for pattern in spec.pass.items().iter().chain(&spec.unset.items()) {
+        check(pattern.value, pattern.origin, sink);
+    }
     for pattern in spec.pass.items() {
         for name in facts.env_names() {
             let value = facts.env(&name).filter(|_| matches(pattern.value, &name));
@@ -74,6 +77,23 @@ pub fn resolve(spec: &Spec, user: &Passwd, facts: &dyn Facts, sink: &mut Sink) -
         rule.retain(|name, _| !matches(pattern.value, name));
     }
     rule
+}
+
+/// Tells what is no name of a variable, and was surely not meant as one.
+fn check(name: &str, origin: Origin, sink: &mut Sink) {
+    let help = if let Some((name, _)) = name.split_once('=') {
+        format!("set a variable in `set` of [env], or with `--env {name}=…`")
+    } else if name.contains(',') {
+        "name each variable by itself".to_owned()
+    } else if let Some(name) = name.strip_prefix('$') {
+        format!("write it without `$`: `{name}`")
+    } else if name.is_empty() || name.contains(char::is_whitespace) {
+        "write the name of a variable, such as \"LANG\"".to_owned()
+    } else {
+        return;
+    };
+    let text = format!("`{name}` is not the name of a variable");
+    sink.push(Diagnostic::error(Code::BadValue, text).at(origin).help(help));
 }
 
 /// Matches a name against a pattern in which `*` stands for any characters.

@@ -5,15 +5,14 @@
 //! restrictive. Mounts and Landlock are both derived from what is found here.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::{Facts, FileFact, FileKind};
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable, printable_os};
+use crate::facts::{FileFact, FileKind};
+use crate::feature::paths::{self, Context};
 use crate::feature::trust::{self, Link};
 use crate::feature::{groups, root};
-use crate::path::{self, NoPath, Pattern, Variables};
+use crate::path::{NoPath, Pattern};
 use crate::schema::{choice_leaf, section};
 use crate::value::{List, Slot};
 
@@ -80,7 +79,9 @@ pub struct Intent {
     pub verb: Verb,
     /// What lies there on the host; nothing where it is missing.
     pub fact: Option<FileFact>,
-    /// Whether it is the private home, which only its user may enter.
+    /// Whether it may be left out where it has no place inside.
+    pub is_optional: bool,
+    /// Whether it is the home.
     pub is_home: bool,
     /// Where it was asked for.
     pub origin: Origin,
@@ -139,74 +140,6 @@ impl Rule {
     }
 }
 
-/// What rules are read against.
-pub struct Context<'a> {
-    /// The host.
-    pub facts: &'a dyn Facts,
-    /// Values of `$NAME`.
-    pub variables: &'a dyn Variables,
-    /// Place of an origin's layer in the order of layers.
-    pub rank: &'a dyn Fn(Origin) -> usize,
-    /// Home directory of the command's user, as it is called inside.
-    pub home: &'a Path,
-}
-
-impl std::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("home", &self.home).finish_non_exhaustive()
-    }
-}
-
-impl Context<'_> {
-    /// Returns the one path that a pattern stands for.
-    ///
-    /// # Errors
-    /// A variable that is not set, a glob where a single path is needed.
-    pub fn path(&self, pattern: &Pattern) -> Result<PathBuf, NoPath> {
-        let text = self.expanded(pattern)?;
-        if path::is_glob(&text) {
-            return Err(NoPath::bad(
-                "a single path is needed, not a glob",
-                "name one path; write `\\*` for the character itself",
-            ));
-        }
-        let path = path::unescape(&text);
-        if path.is_absolute() {
-            Ok(path::normal(&path))
-        } else {
-            Err(NoPath::bad("it is not absolute", "write a path that begins with `/` or `~`"))
-        }
-    }
-
-    fn expanded(&self, pattern: &Pattern) -> Result<OsString, NoPath> {
-        let text = path::expand(&pattern.text, self.variables)?;
-        if text.is_empty() {
-            return Err(NoPath::bad("it is empty", "write a path that begins with `/` or `~`"));
-        }
-        if !pattern.is_argument || Path::new(&text).is_absolute() {
-            return Ok(text);
-        }
-        let cwd = &self.facts.caller().cwd;
-        if !cwd.is_absolute() {
-            return Err(NoPath::missing(
-                "the working directory is gone",
-                "go to a directory that is there, or write an absolute path",
-            ));
-        }
-        let cwd = OsString::from_vec(path::escaped(cwd.as_os_str()));
-        Ok(Path::new(&cwd).join(text).into_os_string())
-    }
-
-    fn paths(&self, pattern: &Pattern) -> Result<path::Matched, NoPath> {
-        let text = self.expanded(pattern)?;
-        if path::is_glob(&text) {
-            return path::glob(&text, self.facts);
-        }
-        let paths = vec![self.path(pattern)?];
-        Ok(path::Matched { paths, unlisted: Vec::new() })
-    }
-}
-
 /// Finds out what the rules come to on this host.
 pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut Sink) -> Rule {
     let mut found = Finder { rule: Rule::default(), context, sink };
@@ -216,7 +149,7 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
     found.home(spec, root);
     if let Some(origin) = root.mounts_tmp {
         let at = origin.implied_by("`[root] auto-mount`");
-        found.grant(Path::new("/tmp"), Verb::Private, at, false);
+        found.grant(&Named::implied("/tmp", at, false), Verb::Private);
     }
     for (verb, list) in [
         (Verb::Write, &spec.write),
@@ -224,16 +157,17 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         (Verb::Read, &spec.read),
         (Verb::Hide, &spec.hide),
     ] {
-        found.list(list, &mut |found, path, origin, optional| {
-            found.grant(path, verb, origin, optional);
-        });
+        for named in found.named(list) {
+            found.grant(&named, verb);
+        }
     }
     found.hiding(&spec.hide);
-    found.list(&spec.exec, &mut |found, path, origin, optional| {
-        if let Ok(real) = found.follow(path, origin) {
-            found.rule.exec.push(Executable { path: real.0, is_optional: optional, origin });
+    for Named { path, written, origin, is_optional } in found.named(&spec.exec) {
+        match found.follow(&path, origin, is_optional) {
+            Ok((path, _)) => found.rule.exec.push(Executable { path, is_optional, origin }),
+            Err(why) => found.sink.push(why.told(written, origin)),
         }
-    });
+    }
     found.rule
 }
 
@@ -243,17 +177,32 @@ struct Finder<'a> {
     sink: &'a mut Sink,
 }
 
-type Each<'e> = dyn FnMut(&mut Finder<'_>, &Path, Origin, bool) + 'e;
+/// A path that a rule names.
+struct Named {
+    path: PathBuf,
+    /// As it was written, without what says that it may be missing; a match of a glob, or a member of
+    /// a group, as it is.
+    written: String,
+    origin: Origin,
+    is_optional: bool,
+}
+
+impl Named {
+    fn implied(path: impl Into<PathBuf>, origin: Origin, is_optional: bool) -> Self {
+        let path = path.into();
+        Self { written: printable_os(&path), path, origin, is_optional }
+    }
+}
 
 impl Finder<'_> {
     /// What `kind = "system"` shows of the host.
     fn system(&mut self, root: Origin) {
         let origin = root.implied_by("`[root] kind = \"system\"`");
         for path in ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
-            self.grant(Path::new(path), Verb::Read, origin, path != "/usr");
+            self.grant(&Named::implied(path, origin, path != "/usr"), Verb::Read);
         }
         for path in groups::members("etc-minimal").unwrap_or_default() {
-            self.grant(Path::new(path), Verb::Read, origin, true);
+            self.grant(&Named::implied(path, origin, true), Verb::Read);
         }
     }
 
@@ -285,17 +234,17 @@ impl Finder<'_> {
                 return;
             }
         }
-        self.grant(&path, verb, at, false);
-        let real = self.follow(&path, at).map_or(path, |(real, _)| real);
-        if let Some(intent) = self.rule.intents.get_mut(&real) {
+        if let Some(intent) = self.grant(&Named::implied(path, at, false), verb) {
             intent.is_home = true;
         }
     }
 
-    fn list(&mut self, list: &List<Pattern>, each: &mut Each<'_>) {
+    /// Returns the paths that a list names.
+    fn named(&mut self, list: &List<Pattern>) -> Vec<Named> {
+        let mut out = Vec::new();
         for item in list.items() {
             let Some(group) = item.value.group() else {
-                self.pattern(item.value, item.origin, item.value.is_optional, each);
+                self.pattern(item.value, item.origin, item.value.is_optional, &mut out);
                 continue;
             };
             let Some(members) = groups::members(group) else {
@@ -316,30 +265,37 @@ impl Finder<'_> {
                 continue;
             };
             for member in members {
-                self.pattern(&Pattern::new(member), item.origin, true, each);
+                self.pattern(&Pattern::new(member), item.origin, true, &mut out);
             }
         }
+        out
     }
 
     /// Notes the globs of what is hidden, where they have a meaning.
     fn hiding(&mut self, list: &List<Pattern>) {
-        for item in list.items() {
-            let Ok(text) = self.context.expanded(item.value) else { continue };
-            if item.value.group().is_none() && path::is_glob(&text) {
-                let (text, directory) = (item.value.to_string(), path::above_glob(&text));
+        for item in list.items().into_iter().filter(|item| item.value.group().is_none()) {
+            if let Some(directory) = self.context.above_glob(item.value) {
+                let text = item.value.to_string();
                 self.rule.hiding.push(Glob { text, directory, origin: item.origin });
             }
         }
     }
 
-    fn pattern(&mut self, pattern: &Pattern, origin: Origin, optional: bool, each: &mut Each<'_>) {
+    fn pattern(
+        &mut self,
+        pattern: &Pattern,
+        origin: Origin,
+        is_optional: bool,
+        out: &mut Vec<Named>,
+    ) {
         match self.context.paths(pattern) {
             Ok(found) => {
                 for path in found.unlisted {
-                    let real = self.follow(&path, origin).map_or(path, |(real, _)| real);
+                    let real =
+                        self.follow(&path, origin, is_optional).map_or(path, |(real, _)| real);
                     self.rule.unseen.push((real, origin));
                 }
-                if found.paths.is_empty() && !optional {
+                if found.paths.is_empty() && !is_optional {
                     let text = format!("`{pattern}` matches nothing");
                     self.sink.push(
                         Diagnostic::error(Code::MissingPath, text)
@@ -349,12 +305,17 @@ impl Finder<'_> {
                     );
                 }
                 for path in found.paths {
-                    each(self, &path, origin, optional);
+                    // A variable may stand for another path on the next start.
+                    let written = match self.context.above_glob(pattern) {
+                        None => printable(&pattern.text.to_string_lossy()),
+                        Some(_) => printable_os(&path),
+                    };
+                    out.push(Named { path, written, origin, is_optional });
                 }
             }
             // Only what the caller decides is left out: how many directories there are, a command
             // that may write in them does.
-            Err(why) if optional && why.is_unset() => self.sink.push(
+            Err(why) if is_optional && why.is_unset() => self.sink.push(
                 Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {}", why.why))
                     .at(origin),
             ),
@@ -367,52 +328,55 @@ impl Finder<'_> {
         &mut self,
         path: &Path,
         origin: Origin,
+        is_optional: bool,
     ) -> Result<(PathBuf, Option<FileFact>), NoPath> {
         let found = trust::follow(path, origin, self.context.facts)?;
-        for link in found.links {
-            self.rule.links.entry(link.path.clone()).or_insert(link);
+        for mut link in found.links {
+            link.is_optional = is_optional;
+            let known = self.rule.links.entry(link.path.clone()).or_insert(link);
+            known.is_optional &= is_optional;
         }
         Ok((found.path, found.fact))
     }
 
     /// Tells a path that is not there: where a link to it leads, or which directory hides it.
-    fn missing(&mut self, path: &Path, real: &Path, origin: Origin) {
+    fn missing(&mut self, named: &Named, real: &Path) {
         let facts = self.context.facts;
-        let shown = printable_os(path);
-        let caller = facts.caller().uid;
-        let closed = real.ancestors().skip(1).find_map(|at| Some((at, facts.file(at)?)));
-        let closed = closed.filter(|(_, fact)| {
-            let bits = if fact.uid == caller { 0o100 } else { 0o011 };
-            caller != 0 && fact.kind == FileKind::Directory && fact.mode & bits == 0
-        });
-        if let Some((at, owner)) = closed.map(|(at, fact)| (at, fact.uid)) {
-            let at = printable_os(at);
+        let shown = &named.written;
+        let at = named.origin;
+        if let Some((closed, owner)) = paths::closed_above(real, facts) {
+            let closed = printable_os(closed);
             let text = format!("`{shown}` lies where you may not look");
-            let refusal = Diagnostic::error(Code::MissingPath, text).at(origin);
-            let help = if owner == caller {
-                format!("let yourself into {at}: `chmod u+x {at}`")
+            let refusal = Diagnostic::error(Code::MissingPath, text).at(at);
+            let help = if owner == facts.caller().uid {
+                format!("let yourself into {closed}: `chmod u+x {closed}`")
             } else {
-                format!("ask user {owner}, whose {at} is, to let you in")
+                format!("ask user {owner}, whose {closed} is, to let you in")
             };
             self.sink.push(refusal.help(help).help(format!("write `?{shown}` to do without it")));
             return;
         }
         let mut refusal =
-            Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there")).at(origin);
-        if facts.file(path).is_some_and(|fact| fact.link.is_some()) {
-            refusal = refusal.with_note(format!("it is a link to {}", printable_os(real)));
+            Diagnostic::error(Code::MissingPath, format!("`{shown}` is not there")).at(at);
+        let path = printable_os(&named.path);
+        if facts.file(&named.path).is_some_and(|fact| fact.link.is_some()) {
+            refusal = refusal.with_note(format!("{path} is a link to {}", printable_os(real)));
+        } else if path != *shown {
+            refusal = refusal.with_note(format!("it stands for {path}"));
         }
         self.sink
             .push(refusal.help(format!("create it, or write `?{shown}` if it may be missing")));
     }
 
-    fn grant(&mut self, path: &Path, verb: Verb, origin: Origin, optional: bool) {
-        let shown = printable_os(path);
-        let (real, fact) = match self.follow(path, origin) {
+    /// Puts a rule at a path; returns the rule that is in force there.
+    fn grant(&mut self, named: &Named, verb: Verb) -> Option<&mut Intent> {
+        let Named { path, written: shown, origin, is_optional } = named;
+        let (origin, is_optional) = (*origin, *is_optional);
+        let (real, fact) = match self.follow(path, origin, is_optional) {
             Ok(found) => found,
             Err(why) => {
                 self.sink.push(why.told(shown, origin));
-                return;
+                return None;
             }
         };
         if real == Path::new("/") {
@@ -424,7 +388,7 @@ impl Finder<'_> {
                 .at(origin)
                 .help("name the directories that are needed"),
             );
-            return;
+            return None;
         }
         if fact.is_none() && self.context.facts.is_closed(&real) {
             self.rule.unseen.push((real.clone(), origin));
@@ -432,18 +396,18 @@ impl Finder<'_> {
         let may_be_missing = match verb {
             Verb::Private => true,
             // What a mount shows may be hidden though the host has nothing at that place.
-            Verb::Hide => optional || !self.is_shown(&real),
+            Verb::Hide => is_optional || !self.is_shown(&real),
             Verb::Read | Verb::Write => false,
         };
         if fact.is_none() && !may_be_missing {
-            if !optional {
-                self.missing(path, &real, origin);
+            if !is_optional {
+                self.missing(named, &real);
             }
-            return;
+            return None;
         }
         let links =
             fact.as_ref().filter(|fact| fact.kind == FileKind::File).map_or(1, |fact| fact.nlink);
-        if verb == Verb::Hide && links > 1 && !optional {
+        if verb == Verb::Hide && links > 1 && !is_optional {
             self.sink.push(
                 Diagnostic::error(
                     Code::NotEnforceable,
@@ -453,7 +417,7 @@ impl Finder<'_> {
                 .help("hide the directories that they are in, or remove the other names")
                 .help(format!("write `?{shown}` to hide this name alone")),
             );
-            return;
+            return None;
         }
         let is_directory = fact.as_ref().is_none_or(|fact| fact.kind == FileKind::Directory);
         if verb == Verb::Private && !is_directory {
@@ -465,10 +429,12 @@ impl Finder<'_> {
                 .at(origin)
                 .help("name its directory, or use `hide`"),
             );
-            return;
+            return None;
         }
         let rank = (self.context.rank)(origin);
-        self.put(real, Intent { verb, fact, is_home: false, origin, rank });
+        let intent = Intent { verb, fact, is_optional, is_home: false, origin, rank };
+        self.put(real.clone(), intent);
+        self.rule.intents.get_mut(&real)
     }
 
     fn put(&mut self, path: PathBuf, new: Intent) {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::Facts;
+use crate::feature::paths;
 use crate::feature::trust::{self, Link};
 use crate::path::{NoPath, Pattern};
 use crate::plan::{MountOption, SourceIdentity};
@@ -285,10 +286,18 @@ fn source(
         }
         // One that was closed may be there: without it, what it stands in front of is shown.
         Ok(found) if from.value.is_optional && !facts.is_closed(&found.path) => {}
-        Ok(_) => {
-            let text = format!("`{}` is not there", from.value);
-            let help = format!("create it, or write `?{}` if it may be missing", from.value);
-            sink.push(Diagnostic::error(Code::MissingPath, text).at(from.origin).help(help));
+        Ok(found) => {
+            let written = from.value.text.to_string_lossy();
+            let text = format!("`{written}` is not there");
+            let refusal = Diagnostic::error(Code::MissingPath, text).at(from.origin);
+            sink.push(match paths::closed_above(&found.path, facts) {
+                Some((closed, _)) => refusal
+                    .with_note("or it lies where you may not look")
+                    .help(format!("let yourself into {}", printable_os(closed))),
+                None => {
+                    refusal.help(format!("create it, or write `?{written}` if it may be missing"))
+                }
+            });
         }
         Err(why) => sink.push(why.told(&from.value, from.origin)),
     }

@@ -175,31 +175,20 @@ pub fn resolve(
         );
     }
     kept_numbers(spec, sink);
-    let on = |slot: &Slot<bool>| slot.get().filter(|value| value.value).map(|value| value.origin);
-    if let Some(origin) = on(&spec.as_pid_1) {
-        // PR_SET_PDEATHSIG clears it, and so does a thread that executes a program: the new one has
-        // no death signal (prctl(2)), so a filter on prctl would hold nothing.
-        sink.push(
-            Diagnostic::warning(
-                Code::Weakened,
-                "without an init the command can clear the signal that ends it when sbx is killed, and outlive sbx",
-            )
-            .at(origin),
-        );
-    }
+    without_init(spec, sink);
     Rule {
         cwd,
         umask: spec.umask.get().map(|mask| (mask.value.0 & 0o777, mask.origin)),
         keep_fds: spec.keep_fds.items().iter().map(|fd| (*fd.value, fd.origin)).collect(),
         streams,
         links,
-        as_pid_1: on(&spec.as_pid_1),
+        as_pid_1: asked(&spec.as_pid_1),
         gains_privileges: spec
             .no_new_privs
             .get()
             .filter(|value| !value.value)
             .map(|value| value.origin),
-        wait_for_all: on(&spec.wait_for_all).is_some(),
+        wait_for_all: asked(&spec.wait_for_all).is_some(),
         kill_grace_ms: spec.kill_grace.get().map(|grace| grace.value.0),
     }
 }
@@ -264,4 +253,35 @@ pub fn compile(rule: &Rule, workdir: &(PathBuf, Origin), facts: &dyn Facts, plan
     let at = rule.keep_fds.first().map_or(default, |(_, origin)| *origin);
     plan.push(Action::CloseDescriptors { keep }, at);
     plan.push(Action::UnblockSignals, default);
+}
+
+/// Returns where a switch was turned on, if it was.
+fn asked(slot: &Slot<bool>) -> Option<Origin> {
+    slot.get().filter(|value| value.value).map(|value| value.origin)
+}
+
+/// Tells what a command that is process 1 itself cannot have.
+fn without_init(spec: &Spec, sink: &mut Sink) {
+    if let (Some(origin), Some(waits)) = (asked(&spec.as_pid_1), asked(&spec.wait_for_all)) {
+        sink.push(
+            Diagnostic::error(
+                Code::Conflict,
+                "`wait-for-all` needs an init, and `as-pid-1` has none",
+            )
+            .at(waits)
+            .label(origin, "there is no init here")
+            .help("remove one of the two"),
+        );
+    }
+    if let Some(origin) = asked(&spec.as_pid_1) {
+        // PR_SET_PDEATHSIG clears it, and so does a thread that executes a program: the new one has
+        // no death signal (prctl(2)), so a filter on prctl would hold nothing.
+        sink.push(
+            Diagnostic::warning(
+                Code::Weakened,
+                "without an init the command can clear the signal that ends it when sbx is killed, and outlive sbx",
+            )
+            .at(origin),
+        );
+    }
 }

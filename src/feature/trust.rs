@@ -19,6 +19,8 @@ pub struct Link {
     pub target: PathBuf,
     /// The rule that led over it.
     pub origin: Origin,
+    /// Whether every rule that leads over it may be left out.
+    pub is_optional: bool,
     owner: u32,
     /// Who owns what it leads to in the end.
     leads_to: Option<u32>,
@@ -46,7 +48,7 @@ pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed
     let leads_to = fact.as_ref().map(|fact| fact.uid);
     let link = |path: PathBuf| {
         let FileFact { link, uid, .. } = facts.file(&path)?;
-        Some(Link { path, target: link?, origin, owner: uid, leads_to })
+        Some(Link { path, target: link?, origin, is_optional: false, owner: uid, leads_to })
     };
     let links = links.into_iter().filter_map(link).collect();
     Ok(Followed { path, fact, links })

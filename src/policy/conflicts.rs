@@ -136,7 +136,7 @@ pub(super) fn no_effect(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
         sink.push(Diagnostic::warning(Code::NoEffect, text).at(rule.origin).help(remedy));
     }
     for rule in policy.files.exec.iter().filter(|rule| !rule.is_optional) {
-        if tree.is_near_files(&rule.path) {
+        if tree.has_files(&rule.path) {
             continue;
         }
         let path = printable_os(&rule.path);

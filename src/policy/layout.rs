@@ -23,7 +23,12 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     };
     let mut tree = Tree::new(base, policy.user.switches, facts);
     for (path, link) in &policy.files.links {
-        tree.put(path, Node::Symlink { target: link.target.clone() }, link.origin);
+        let node = Node::Symlink { target: link.target.clone() };
+        if link.is_optional {
+            tree.put_if_there(path, node, link.origin);
+        } else {
+            tree.put(path, node, link.origin);
+        }
     }
     for (path, intent) in &policy.files.intents {
         intent_node(policy, path, intent, &mut tree);
@@ -85,7 +90,11 @@ fn intent_node(policy: &Policy, path: &Path, intent: &Intent, tree: &mut Tree<'_
         },
         (Verb::Read | Verb::Write, Some(fact)) => Node::bind(path, fact, options),
     };
-    tree.put(path, node, intent.origin);
+    if intent.is_optional {
+        tree.put_if_there(path, node, intent.origin);
+    } else {
+        tree.put(path, node, intent.origin);
+    }
 }
 
 /// A private directory has the mode of the one it stands for; a home only its user may enter.

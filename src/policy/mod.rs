@@ -11,8 +11,8 @@ use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::Facts;
 use crate::feature::own_profiles::OwnProfiles;
 use crate::feature::{
-    capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, process,
-    root, seccomp, trust, user,
+    capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, paths,
+    process, root, seccomp, trust, user,
 };
 use crate::path::Pattern;
 use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
@@ -65,7 +65,7 @@ pub fn resolve(
     // the root are the caller's.
     let caller = user::entry_of(facts.caller(), &facts.users(Path::new("/")));
     let before = Names { facts, user: &caller, profile };
-    let context = files::Context { facts, variables: &before, rank, home: &caller.home };
+    let context = paths::Context { facts, variables: &before, rank, home: &caller.home };
     let root = root::resolve(&profile.root, facts, &|pattern| context.path(pattern), sink);
     // What does not depend on root and user is looked at whatever becomes of them: everything that
     // is wrong is told at once.
@@ -83,7 +83,7 @@ pub fn resolve(
     let mut found = Sink::default();
     let on_host = user::on_host(entry, facts);
     let names = Names { facts, user: &on_host, profile };
-    let context = files::Context { facts, variables: &names, rank, home: &entry.home };
+    let context = paths::Context { facts, variables: &names, rank, home: &entry.home };
     let expand = |pattern: &Pattern| context.path(pattern);
     let mut files = files::resolve(&profile.files, &root, &context, &mut found);
     let mut links = root.links.clone();

@@ -168,6 +168,7 @@ impl Profile {
             self.mount.read(value, reader);
         }
         self.sections(reader);
+        self.matches.check(reader.sink);
         reader.finish("", Head::KEYS, Head::RESERVED, Self::SECTIONS);
         if let Some(version) = self.head.sbx.get().filter(|version| version.value != FORMAT) {
             reader.sink.push(
@@ -181,8 +182,42 @@ impl Profile {
         }
     }
 
-    /// Says whether the profile serves a command, by the last part of its path.
-    pub fn serves(&self, command: &str) -> bool {
-        self.matches.commands.items().iter().any(|item| item.value == command)
+    /// Says whether a profile's text serves a command, by the last part of its path; what keeps that
+    /// from being known goes to `sink`.
+    pub fn serves(text: &str, command: &str, source: SourceId, sink: &mut Sink) -> bool {
+        let table = schema::parse(text, source, sink);
+        if sink.has_errors() {
+            return false;
+        }
+        let mut matches = Match::default();
+        let mut reader = Reader::new(table.get_ref(), source, sink);
+        if let Some(value) = reader.take("match") {
+            reader.section("match", value, |reader| Section::read(&mut matches, reader));
+        }
+        matches.check(sink);
+        // A section of another name might have been meant.
+        let known = |key: &str| Head::KEYS.iter().any(|one| one.name == key);
+        let mut keys = table.get_ref().iter().map(|(key, _)| key.get_ref().as_ref());
+        if keys.any(|key| !known(key) && !Self::SECTIONS.iter().any(|(name, _)| *name == key)) {
+            Self::read(text, source, sink);
+        }
+        matches.commands.items().iter().any(|item| item.value == command)
+    }
+}
+
+impl Match {
+    /// Tells commands that no command can be.
+    fn check(&self, sink: &mut Sink) {
+        for item in self.commands.items() {
+            if item.value.is_empty() || item.value.contains('/') {
+                let last = item.value.rsplit('/').next().unwrap_or_default();
+                let text = format!("`{}` is no last part of a path", item.value);
+                let refusal = Diagnostic::error(Code::BadValue, text).at(item.origin);
+                sink.push(match last {
+                    "" => refusal.help("write the name of a command, such as \"firefox\""),
+                    _ => refusal.help(format!("write `\"{last}\"`: commands are matched by that")),
+                });
+            }
+        }
     }
 }

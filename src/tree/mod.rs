@@ -62,6 +62,8 @@ impl Node {
 pub struct Entry {
     /// What lies there.
     pub node: Node,
+    /// Whether it is left out where the host has no place for it.
+    pub is_optional: bool,
     /// Who asked for it.
     pub origin: Origin,
 }
@@ -114,17 +116,26 @@ impl<'f> Tree<'f> {
     /// Puts a node at a place, in the stead of any other; what is only implied does not bring back
     /// what a rule hides.
     pub fn put(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
-        let path = path.into();
+        self.put_entry(path.into(), Entry { node, is_optional: false, origin });
+    }
+
+    /// Puts a node at a place as [`Tree::put`] does; where the host has no such place, it is left out.
+    pub fn put_if_there(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
+        self.put_entry(path.into(), Entry { node, is_optional: true, origin });
+    }
+
+    fn put_entry(&mut self, path: PathBuf, entry: Entry) {
         let is_hidden = self.nodes.get(&path).is_some_and(|there| there.node == Node::Cover);
-        if origin.via.is_some() && is_hidden {
+        if entry.origin.via.is_some() && is_hidden {
             return;
         }
-        self.nodes.insert(path, Entry { node, origin });
+        self.nodes.insert(path, entry);
     }
 
     /// Puts a node at a place where there is none yet.
     pub fn put_if_free(&mut self, path: impl Into<PathBuf>, node: Node, origin: Origin) {
-        self.nodes.entry(path.into()).or_insert(Entry { node, origin });
+        let entry = Entry { node, is_optional: false, origin };
+        self.nodes.entry(path.into()).or_insert(entry);
     }
 
     /// Makes a directory that a grant above it shows a mount of its own, which nobody can rename.
@@ -157,12 +168,12 @@ impl<'f> Tree<'f> {
         matches!(self.ground(path), Ground::Made(_))
     }
 
-    /// Says whether files are shown at a place, above it or below it.
-    pub fn is_near_files(&self, path: &Path) -> bool {
-        let shows = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
-        self.nodes
-            .iter()
-            .any(|(at, entry)| shows(&entry.node) && (at.starts_with(path) || path.starts_with(at)))
+    /// Says whether files lie at a place or below it when the command starts, or are mounted there.
+    pub fn has_files(&self, path: &Path) -> bool {
+        let mounts = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
+        let mut nodes = self.nodes.iter();
+        nodes.any(|(at, entry)| mounts(&entry.node) && at.starts_with(path))
+            || matches!(self.ground(path), Ground::Host(..))
     }
 
     /// Returns the places at which something is mounted.
@@ -183,18 +194,32 @@ impl<'f> Tree<'f> {
             .map(|(path, _)| path.as_path())
     }
 
-    /// Takes out what is only implied below a place that a rule hides.
+    /// Takes out what is only implied below a place that a rule hides, and what may be missing and
+    /// has no place on the host.
     pub fn prune(&mut self) {
-        let hidden: Vec<PathBuf> = self
-            .nodes
-            .iter()
-            .filter(|(_, entry)| entry.node == Node::Cover)
-            .map(|(path, _)| path.clone())
-            .collect();
+        let of = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<PathBuf> {
+            let found = self.nodes.iter().filter(|(_, entry)| wanted(entry));
+            found.map(|(path, _)| path.clone()).collect()
+        };
+        let hidden = of(&|entry| entry.node == Node::Cover);
+        let binds = of(&|entry| entry.is_optional && matches!(entry.node, Node::Bind { .. }));
+        let links = of(&|entry| entry.is_optional && matches!(entry.node, Node::Symlink { .. }));
         self.nodes.retain(|path, entry| {
             let is_below = |above: &PathBuf| path != above && path.starts_with(above);
             entry.origin.via.is_none() || !hidden.iter().any(is_below)
         });
+        for path in binds {
+            let Ground::Host(host, _) = self.ground(&path) else { continue };
+            if self.facts.file(&host).is_none() && !self.facts.is_closed(&host) {
+                self.nodes.remove(&path);
+            }
+        }
+        for path in links {
+            // Whatever the host has there, sbx makes nothing in its place.
+            if matches!(self.ground(&path), Ground::Host(..)) {
+                self.nodes.remove(&path);
+            }
+        }
     }
 
     /// Returns the nearest node above a place.

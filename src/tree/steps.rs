@@ -71,11 +71,11 @@ impl Tree<'_> {
         match ground {
             Ground::Made(_) => Ok(true),
             Ground::Host(host, granted) | Ground::Proc(host, granted) => {
-                let is_there = self.is_there(place, host);
-                if !is_there {
-                    self.check_target(place, host, *granted)?;
+                if self.is_there(place, host) {
+                    return Ok(false);
                 }
-                Ok(!is_there)
+                self.check_target(place, host, *granted)?;
+                Ok(true)
             }
             // Where the link led is put there by itself.
             Ground::Hidden(_) | Ground::Leaf(..) if matches!(entry.node, Node::Symlink { .. }) => {
@@ -171,7 +171,12 @@ impl Tree<'_> {
             )
             .at(entry.origin)
             .label(granted, "the host's tree is shown here, and sbx makes nothing in it")
-            .help(format!("create {there}, or make the directory above it private"))),
+            .help(match place.path.parent() {
+                Some(above) if above != Path::new("/") => {
+                    format!("create {there}, or make the directory above it private")
+                }
+                _ => format!("create {there}"),
+            })),
             Some(kind)
                 if wants_directory.is_some_and(|wants| wants != (kind == FileKind::Directory)) =>
             {

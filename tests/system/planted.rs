@@ -355,6 +355,39 @@ fn profiles_that_were_closed_do_not_give_way_to_others() {
 }
 
 #[test]
+fn a_profile_that_may_serve_a_command_does_not_give_way_to_another() {
+    let work = world(Caller::Ordinary);
+    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+        work.directory(directory);
+    }
+    let plan = |text: &str, command: &str| {
+        work.file("config/sbx/profiles/my.toml", text);
+        let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at("config"));
+        plan.command([command]).ended()
+    };
+    // The built-in `browser` serves it, with the host's network.
+    let right = "sbx = 1\n[match]\ncommands = [\"firefox\"]\n";
+    assert!(plan(right, "firefox").fine().stdout.contains("profile `my` is used"));
+    for slip in [
+        "sbx = 1\n[match]\ncommands = [\"firefox\"]\n[network]\nmode = none\n",
+        "[match\ncommands = [\"firefox\"]\n",
+        "[match]\ncommands = [firefox]\n",
+        "[match]\ncommand = [\"firefox\"]\n",
+        "[match]\ncommands = \"firefox\"\n",
+        "[match]\ncommands = [\"/usr/bin/firefox\"]\n",
+        "[macth]\ncommands = [\"firefox\"]\n",
+        "commands = [\"firefox\"]\n",
+    ] {
+        let ended = plan(slip, "firefox");
+        ended.refused(125, &["may be meant to serve `firefox`", "my.toml:", "--profile NAME"]);
+        plan(slip, "true").fine();
+        plan(slip, "fire").fine();
+    }
+    let other = "[match]\ncommands = [\"vi\"]\n[files]\nraed = []\n# not firefox\n";
+    assert!(plan(other, "firefox").fine().stdout.contains("profile `browser` is used"));
+}
+
+#[test]
 fn profiles_behind_a_link_that_leads_to_what_was_closed_do_not_give_way() {
     let work = world(Caller::Ordinary);
     for directory in ["config", "dot", "dot/profiles"] {
