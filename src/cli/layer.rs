@@ -258,7 +258,9 @@ impl Flags<'_> {
         if let Some(group) = parts.next().filter(|group| !group.is_empty()) {
             user.group.set(Name(group.to_owned()), origin);
         }
-        for group in parts.next().into_iter().flat_map(|list| list.split(',')) {
+        // `NAME:GROUP:` has no groups besides, as `NAME:GROUP` has none.
+        let groups = parts.next().filter(|groups| !groups.is_empty());
+        for group in groups.into_iter().flat_map(|list| list.split(',')) {
             user.groups.push(Name(group.to_owned()), origin);
         }
     }

@@ -11,6 +11,7 @@ mod profiles;
 mod run;
 mod show;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -115,14 +116,19 @@ impl Told {
         let colour =
             anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
         let mut stderr = anstream::stderr().lock();
+        let mut told = BTreeSet::new();
         for diagnostic in self.sink.all().iter().filter(|one| one.severity <= least) {
             let line = if self.json {
                 json_line(diagnostic, &self.sources).unwrap_or_default()
             } else {
                 text(diagnostic, &self.sources, colour)
             };
-            // Where standard error is closed there is nobody to be told.
-            let _ignored = writeln!(stderr, "{line}");
+            // The same file, read for several profiles, has the same faults.
+            if !told.contains(&line) {
+                // Where standard error is closed there is nobody to be told.
+                let _ignored = writeln!(stderr, "{line}");
+                told.insert(line);
+            }
         }
     }
 }

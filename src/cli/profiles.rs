@@ -98,6 +98,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<u8> {
             stack.push(layer);
         }
         let (profile, rank) = stack.merge();
+        profile.warn(&mut told.sink);
         // Whether this host has what the profile names is asked by those who run it.
         let mut more = Sink::default();
         policy::resolve(&profile, &rank, &[], &facts, &mut more);

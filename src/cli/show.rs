@@ -20,11 +20,12 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
     for layer in library.layers(&args.profile, &mut told) {
         stack.push(layer);
     }
+    let (profile, _) = stack.merge();
+    profile.warn(&mut told.sink);
     told.tell(Severity::Warning);
     if told.sink.has_errors() {
         return Ok(FAILED);
     }
-    let (profile, _) = stack.merge();
     print(&if args.json { json(&profile, &told.sources)? } else { text(&profile, &told.sources) })?;
     Ok(0)
 }

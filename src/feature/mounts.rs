@@ -104,6 +104,13 @@ impl Mounts {
                 }
                 return;
             };
+            if spec.kind.get().is_none() && !reader.has("kind") {
+                reader.sink.push(
+                    Diagnostic::error(Code::BadValue, "a mount needs `kind`")
+                        .at(to.origin)
+                        .help(format!("write `kind`: {}", Kind::EXPECTS)),
+                );
+            }
             let key = to.value.to_string();
             if let Some((_, first)) = seen.iter().find(|(earlier, _)| *earlier == key) {
                 reader.sink.push(
@@ -176,7 +183,7 @@ pub fn resolve(
                 continue;
             }
         };
-        if let Some(rule) = one(spec, origin, expand, facts, links, sink) {
+        if let Some(rule) = one(spec, expand, facts, links, sink) {
             out.push((path, Sourced::new(rule, origin)));
         }
     }
@@ -185,20 +192,13 @@ pub fn resolve(
 
 fn one(
     spec: &Spec,
-    origin: Origin,
     expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
     facts: &dyn Facts,
     links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Option<Rule> {
-    let Some(kind) = spec.kind.get() else {
-        sink.push(
-            Diagnostic::error(Code::BadValue, "a mount needs `kind`")
-                .at(origin)
-                .help(format!("write `kind`: {}", Kind::EXPECTS)),
-        );
-        return None;
-    };
+    // Where there is none, that was told when it was read.
+    let kind = spec.kind.get()?;
     let needed: &[&str] = match kind.value {
         Kind::Bind => &["from"],
         Kind::File => &["contents"],

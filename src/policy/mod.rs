@@ -235,7 +235,11 @@ fn workdir(
                     format!("the working directory `{}` cannot be seen inside", path.display()),
                 )
                 .at(*origin)
-                .help("add it to `read` or `write` in [files], or name another directory"),
+                .help(if facts.file(path).is_some() {
+                    "add it to `read` or `write` in [files], or name another directory"
+                } else {
+                    "look for a slip in the path: it is not on the host either"
+                }),
             );
         }
         return (path.clone(), *origin);

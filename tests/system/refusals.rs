@@ -209,6 +209,17 @@ as_both! {
         ended.refused(127, &["in the working directory", "write `./script.sh`"]);
     }
 
+    fn a_command_that_is_not_found_gets_the_remedy_that_helps(caller) {
+        let run = |args: &[&str], command: &str| Sbx::run(caller).args(args).command([command]).ended();
+        let ended = run(&["--env", "PATH=/nosuch"], "ls");
+        ended.refused(127, &["not in the PATH inside", "by its path, `/usr/bin/ls`"]);
+        assert!(!ended.stderr.contains("cannot be seen"), "{ended:#?}");
+        run(&["--hide", "/usr/bin/env"], "env").refused(126, &["/usr/bin/env is hidden here", "remove it from `hide`"]);
+        run(&["--hide", "/usr/bin/ls", "--hide", "/usr/bin/awk"], "awk").refused(126, &["is hidden here"]);
+        run(&[], "browser").refused(127, &["a profile has that name", "`--profile browser`"]);
+        run(&["--cwd", "/usr/shre"], "true").refused(125, &["look for a slip"]);
+    }
+
     fn sbx_inside_sbx_is_said_to_be_that(caller) {
         let ended = Sbx::run(caller)
             .args(["--bind", &format!("{}:/sbx", crate::common::tools().sbx.display())])

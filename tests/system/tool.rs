@@ -51,6 +51,17 @@ as_both! {
         assert_eq!(lacks, sockets, "{ended:#?}");
     }
 
+    fn a_removal_that_removes_nothing_is_told_by_every_verb(caller) {
+        let work = Work::new(caller);
+        let path = work.profile(caller, "my", "[env]\npass = { remove = [\"NOSUCH\"] }\n");
+        let path = path.to_str().expect("UTF-8");
+        for words in [&["check", path][..], &["show", path], &["plan", "-p", path, "true"]] {
+            let verb = if words[0] == "plan" { Sbx::verb(caller, "plan") } else { Sbx::bare(caller, words[0]) };
+            let ended = verb.args(&words[1..]).ended().fine();
+            assert!(ended.stderr.contains("NOSUCH"), "{words:?}: {ended:#?}");
+        }
+    }
+
     fn what_cannot_be_written_to_standard_output_is_said(caller) {
         for verb in ["--help", "--version", "plan $AS_ROOT true", "show cli", "profiles", "doctor"] {
             let ended = Sbx::shell(caller, &format!("$SBX {verb} >/dev/full")).ended();

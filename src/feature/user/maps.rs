@@ -129,7 +129,7 @@ pub(super) fn check(
         refuse(
             asked,
             text,
-            "start sbx as root, or remove `group` and `groups`: they then stay as they are",
+            "start sbx as root, or name no group (`group` and `groups` in [user], `--user NAME:GROUP`): they then stay as they are",
         );
     }
     ok

@@ -141,7 +141,7 @@ pub fn resolve(
             )
             .at(at)
             .help("give the directory, etc and the files in it to root alone")
-            .help("or name user, group and groups by number: `--user 1000:1000:`"),
+            .help("or name user, group and groups by number: `--user 1000:1000`"),
         );
         return None;
     }
