@@ -101,6 +101,13 @@ impl FileKind {
     }
 }
 
+impl FileFact {
+    /// Returns what sbx makes itself, of which only the kind is known before it is made.
+    pub fn made(kind: FileKind) -> Self {
+        Self { kind, dev: 0, ino: 0, mode: 0, uid: 0, nlink: 1, link: None }
+    }
+}
+
 /// What lstat(2) and readlink(2) say about a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFact {
@@ -238,8 +245,19 @@ pub struct Kernel {
     pub machine: String,
 }
 
+/// What lies at paths.
+pub trait Files {
+    /// Returns what a path is, without following it; nothing if it is not there.
+    fn file(&self, path: &Path) -> Option<FileFact>;
+    /// Says whether the caller may not look at a path: something may lie there or not.
+    fn is_closed(&self, path: &Path) -> bool;
+    /// Returns the names in a directory in the order of their bytes; nothing if it is there and
+    /// the caller may not list it.
+    fn names(&self, directory: &Path) -> Option<Vec<OsString>>;
+}
+
 /// The answers that decisions are made from.
-pub trait Facts {
+pub trait Facts: Files {
     /// Returns the process that started sbx.
     fn caller(&self) -> &Caller;
     /// Returns what the kernel has.
@@ -248,13 +266,6 @@ pub trait Facts {
     fn env(&self, name: &OsStr) -> Option<OsString>;
     /// Returns the names of the caller's environment.
     fn env_names(&self) -> Vec<OsString>;
-    /// Returns what a path is, without following it; nothing if it is not there.
-    fn file(&self, path: &Path) -> Option<FileFact>;
-    /// Says whether the caller may not look at a path: something may lie there or not.
-    fn is_closed(&self, path: &Path) -> bool;
-    /// Returns the names in a directory in the order of their bytes; nothing if it is there and
-    /// the caller may not list it.
-    fn names(&self, directory: &Path) -> Option<Vec<OsString>>;
     /// Returns the user database of a root directory, the host's for `/`.
     fn users(&self, root: &Path) -> Rc<Users>;
     /// Returns the soft and hard limit of a resource of setrlimit(2), by its number.
@@ -305,23 +316,7 @@ pub struct Recorded {
     pub gid_map: Vec<[u32; 3]>,
 }
 
-impl Facts for Recorded {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    fn kernel(&self) -> &Kernel {
-        &self.kernel
-    }
-
-    fn env(&self, name: &OsStr) -> Option<OsString> {
-        self.env.get(name.to_str()?).map(OsString::from)
-    }
-
-    fn env_names(&self) -> Vec<OsString> {
-        self.env.keys().map(OsString::from).collect()
-    }
-
+impl Files for Recorded {
     fn file(&self, path: &Path) -> Option<FileFact> {
         self.files.get(path).filter(|_| !self.is_closed(path)).cloned()
     }
@@ -337,6 +332,24 @@ impl Facts for Recorded {
         let inside = |path: &&PathBuf| path.parent() == Some(directory);
         let names = self.files.keys().filter(inside).filter_map(|path| path.file_name());
         Some(names.map(OsStr::to_owned).collect())
+    }
+}
+
+impl Facts for Recorded {
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    fn env(&self, name: &OsStr) -> Option<OsString> {
+        self.env.get(name.to_str()?).map(OsString::from)
+    }
+
+    fn env_names(&self) -> Vec<OsString> {
+        self.env.keys().map(OsString::from).collect()
     }
 
     fn users(&self, root: &Path) -> Rc<Users> {

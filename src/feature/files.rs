@@ -5,6 +5,7 @@
 //! restrictive. Mounts and Landlock are both derived from what is found here.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable, printable_os};
@@ -85,7 +86,8 @@ pub struct Intent {
     pub is_home: bool,
     /// Where it was asked for.
     pub origin: Origin,
-    pub(super) rank: usize,
+    /// Place of its layer in the order of layers.
+    pub rank: usize,
 }
 
 /// A path at and below which files may be executed.
@@ -104,8 +106,8 @@ pub struct Executable {
 pub struct Glob {
     /// As it was written.
     pub text: String,
-    /// The directory that every match lies below.
-    pub directory: PathBuf,
+    /// With its variables replaced.
+    pub pattern: OsString,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -175,6 +177,16 @@ struct Finder<'a> {
     rule: Rule,
     context: &'a Context<'a>,
     sink: &'a mut Sink,
+}
+
+/// Refuses to hide one of several names of a file.
+pub fn other_names(path: &str, links: u64) -> Diagnostic {
+    Diagnostic::error(
+        Code::NotEnforceable,
+        format!("`{path}` has {links} names: hiding one does not hide the others"),
+    )
+    .help("hide the directories that they are in, or remove the other names")
+    .help(format!("write `?{path}` to hide this name alone"))
 }
 
 /// A path that a rule names.
@@ -274,9 +286,9 @@ impl Finder<'_> {
     /// Notes the globs of what is hidden, where they have a meaning.
     fn hiding(&mut self, list: &List<Pattern>) {
         for item in list.items().into_iter().filter(|item| item.value.group().is_none()) {
-            if let Some(directory) = self.context.above_glob(item.value) {
+            if let Some(pattern) = self.context.glob(item.value) {
                 let text = item.value.to_string();
-                self.rule.hiding.push(Glob { text, directory, origin: item.origin });
+                self.rule.hiding.push(Glob { text, pattern, origin: item.origin });
             }
         }
     }
@@ -306,7 +318,7 @@ impl Finder<'_> {
                 }
                 for path in found.paths {
                     // A variable may stand for another path on the next start.
-                    let written = match self.context.above_glob(pattern) {
+                    let written = match self.context.glob(pattern) {
                         None => printable(&pattern.text.to_string_lossy()),
                         Some(_) => printable_os(&path),
                     };
@@ -408,15 +420,7 @@ impl Finder<'_> {
         let links =
             fact.as_ref().filter(|fact| fact.kind == FileKind::File).map_or(1, |fact| fact.nlink);
         if verb == Verb::Hide && links > 1 && !is_optional {
-            self.sink.push(
-                Diagnostic::error(
-                    Code::NotEnforceable,
-                    format!("`{shown}` has {links} names: hiding one does not hide the others"),
-                )
-                .at(origin)
-                .help("hide the directories that they are in, or remove the other names")
-                .help(format!("write `?{shown}` to hide this name alone")),
-            );
+            self.sink.push(other_names(shown, links).at(origin));
             return None;
         }
         let is_directory = fact.as_ref().is_none_or(|fact| fact.kind == FileKind::Directory);

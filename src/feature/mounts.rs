@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::Facts;
-use crate::feature::paths;
+use crate::feature::paths::{self, Context};
 use crate::feature::trust::{self, Link};
-use crate::path::{NoPath, Pattern};
+use crate::path::Pattern;
 use crate::plan::{MountOption, SourceIdentity};
 use crate::schema::{Key, Leaf, Reader, Section, ShownKey, Value, choice_leaf, section};
 use crate::unit::{ByteSize, Mode};
@@ -153,22 +152,34 @@ pub enum Rule {
     Symlink { target: String },
 }
 
+/// A mount, where it is to be, and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is inside; links inside may be on the way.
+    pub to: PathBuf,
+    /// What it is.
+    pub rule: Rule,
+    /// Where it was asked for.
+    pub origin: Origin,
+    /// Place of its layer in the order of layers.
+    pub rank: usize,
+}
+
 /// Size of a tmpfs for which none is given, in bytes.
 pub const DEFAULT_TMPFS: u64 = 512 << 20;
 
 /// Decides each mount: where it is, and what; links on the way to sources go to `links`.
 pub fn resolve(
     mounts: &Mounts,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
-    facts: &dyn Facts,
+    context: &Context<'_>,
     links: &mut Vec<Link>,
     sink: &mut Sink,
-) -> Vec<(PathBuf, Sourced<Rule>)> {
+) -> Vec<Mount> {
     let mut out = Vec::new();
     for (key, entry) in mounts.table.iter() {
         let (spec, origin) = (&entry.value, entry.origin);
         let Some(to) = spec.to.get() else { continue };
-        let path = match expand(&to.value) {
+        let path = match context.path(&to.value) {
             Ok(path) if path != Path::new("/") => path,
             Ok(_) => {
                 sink.push(
@@ -183,20 +194,14 @@ pub fn resolve(
                 continue;
             }
         };
-        if let Some(rule) = one(spec, expand, facts, links, sink) {
-            out.push((path, Sourced::new(rule, origin)));
+        if let Some(rule) = one(spec, context, links, sink) {
+            out.push(Mount { to: path, rule, origin, rank: (context.rank)(origin) });
         }
     }
     out
 }
 
-fn one(
-    spec: &Spec,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
-    facts: &dyn Facts,
-    links: &mut Vec<Link>,
-    sink: &mut Sink,
-) -> Option<Rule> {
+fn one(spec: &Spec, context: &Context<'_>, links: &mut Vec<Link>, sink: &mut Sink) -> Option<Rule> {
     // Where there is none, that was told when it was read.
     let kind = spec.kind.get()?;
     let needed: &[&str] = match kind.value {
@@ -238,7 +243,7 @@ fn one(
     let says_exec = spec.options.items().iter().any(|item| about_exec.contains(item.value));
     Some(match kind.value {
         Kind::Bind => {
-            let (source, identity) = source(spec.from.get()?, expand, facts, links, sink)?;
+            let (source, identity) = source(spec.from.get()?, context, links, sink)?;
             Rule::Bind { source, identity, options: options(&spec.options, true, sink), says_exec }
         }
         Kind::Tmpfs => Rule::Tmpfs {
@@ -273,13 +278,23 @@ fn refuse_no_limit(spec: &Spec, sink: &mut Sink) {
 /// Finds what a bind shows; nothing where it is missing and may be.
 fn source(
     from: &Sourced<Pattern>,
-    expand: &dyn Fn(&Pattern) -> Result<PathBuf, NoPath>,
-    facts: &dyn Facts,
+    context: &Context<'_>,
     links: &mut Vec<Link>,
     sink: &mut Sink,
 ) -> Option<(PathBuf, SourceIdentity)> {
-    let found = expand(&from.value).and_then(|path| trust::follow(&path, from.origin, facts));
+    let facts = context.facts;
+    let found = context.path(&from.value);
+    let found = found.and_then(|path| trust::follow(&path, from.origin, facts));
     match found {
+        // The root of the sandbox is mounted on it by then, and would be shown in the host's stead.
+        Ok(trust::Followed { path, .. }) if path == Path::new("/") => sink.push(
+            Diagnostic::error(
+                Code::BadPath,
+                "a bind of `/` as a whole is not in this version of sbx",
+            )
+            .at(from.origin)
+            .help("name the directories that are needed"),
+        ),
         Ok(trust::Followed { path, fact: Some(fact), links: found }) => {
             links.extend(found);
             return Some((path, SourceIdentity::from(&fact)));

@@ -155,6 +155,8 @@ section! {
 pub struct Rule {
     /// Namespaces to make, without `time`; their order has no meaning.
     pub made: Vec<Namespace>,
+    /// Namespaces that are not made, and who left each out.
+    left_out: Vec<(Namespace, Origin)>,
     /// Where the list came from.
     pub origin: Origin,
     /// Offsets of the clocks where there is a time namespace.
@@ -173,6 +175,12 @@ impl Rule {
     /// Says whether a namespace is made.
     pub fn has(&self, namespace: Namespace) -> bool {
         self.made.contains(&namespace)
+    }
+
+    /// Returns who left a namespace out, where it is not made.
+    pub fn lacks(&self, namespace: Namespace) -> Option<Origin> {
+        let left_out = self.left_out.iter().find(|(other, _)| *other == namespace);
+        left_out.map(|(_, origin)| *origin)
     }
 
     /// Namespaces that are made with the lock, so that kept capabilities apply to them.
@@ -218,6 +226,11 @@ pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) ->
         made.push(Namespace::Net);
     }
     let written = switches.iter().find_map(|(_, slot)| slot.get());
+    let left_out = switches
+        .iter()
+        .filter(|(namespace, _)| !made.contains(namespace))
+        .map(|(namespace, slot)| (*namespace, slot.get().map_or(Origin::DEFAULT, |one| one.origin)))
+        .collect();
     let has = |namespace| made.contains(&namespace);
     for (key, slot, namespace) in [
         ("hostname", &spec.hostname, Namespace::Uts),
@@ -248,6 +261,7 @@ pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) ->
         nested,
         locks,
         made,
+        left_out,
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::NAME;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::{Facts, FileKind};
+use crate::facts::{Facts, FileFact, FileKind};
 use crate::feature::files::{self, Intent, Verb};
 use crate::feature::trust::{self, Followed};
 
@@ -21,6 +21,8 @@ pub struct OwnProfiles<'f> {
     paths: BTreeSet<PathBuf>,
     /// Directories of profiles that the caller may not list: links in them are not known.
     unlisted: Vec<PathBuf>,
+    /// Profiles that have another name besides, somewhere.
+    doubled: Vec<PathBuf>,
 }
 
 impl<'f> OwnProfiles<'f> {
@@ -33,17 +35,32 @@ impl<'f> OwnProfiles<'f> {
         for home in homes.into_iter().flatten().filter(|home| facts.file(home).is_some()) {
             paths.insert(home.join(".config").join(NAME).join("profiles"));
         }
+        let owners = [facts.caller().uid, user];
         let mut unlisted = Vec::new();
+        let mut doubled = Vec::new();
         let mut links = Vec::new();
         for directory in &paths {
-            match links_in(directory, facts) {
-                Some(found) => links.extend(found),
-                None => unlisted.push(directory.clone()),
+            let Some(found) = profiles_in(directory, facts) else {
+                // What keeps the caller out may be its own, closed by an earlier sandbox.
+                let mut seen = directory.ancestors().filter_map(|at| facts.file(at));
+                let is_own =
+                    |fact: FileFact| fact.kind == FileKind::Link || owners.contains(&fact.uid);
+                if seen.next().is_none_or(is_own) {
+                    unlisted.push(directory.clone());
+                }
+                continue;
+            };
+            for (path, fact) in found {
+                if fact.kind == FileKind::Link {
+                    links.push(path);
+                } else if fact.nlink > 1 && fact.uid != 0 && owners.contains(&fact.uid) {
+                    doubled.push(path);
+                }
             }
         }
         paths.extend(links);
         paths.extend(files.iter().cloned());
-        Self { facts, paths, unlisted }
+        Self { facts, paths, unlisted, doubled }
     }
 
     fn followed(&self) -> impl Iterator<Item = (&Path, Followed)> {
@@ -51,8 +68,8 @@ impl<'f> OwnProfiles<'f> {
         self.paths.iter().filter_map(move |path| Some((path.as_path(), follow(path)?)))
     }
 
-    /// Refuses what `writer` grants where it is not known which profiles there are.
-    pub fn refuse_unlisted(&self, writer: Origin, sink: &mut Sink) {
+    /// Refuses what `writer` grants where it is not known which profiles there are, or by which names.
+    pub fn refuse_unknown(&self, writer: Origin, sink: &mut Sink) {
         for directory in &self.unlisted {
             let shown = printable_os(directory);
             let text = format!("profiles of sbx may lie in {shown}, which you may not list");
@@ -60,6 +77,17 @@ impl<'f> OwnProfiles<'f> {
                 Diagnostic::error(Code::OwnProfiles, text)
                     .label(writer, "the command can write here, perhaps to one of them")
                     .help(format!("let yourself in: `chmod u+rx` on {shown} and what is above it")),
+            );
+        }
+        for path in &self.doubled {
+            let shown = printable_os(path);
+            let text = format!(
+                "the profile {shown} has other names, and one may lie where the command can write"
+            );
+            sink.push(
+                Diagnostic::error(Code::OwnProfiles, text)
+                    .label(writer, "the command can write here")
+                    .help(format!("make it a file of its own: `cp {shown} {shown}.new && mv {shown}.new {shown}`")),
             );
         }
     }
@@ -144,12 +172,18 @@ impl<'f> OwnProfiles<'f> {
     }
 }
 
-/// Links among the profiles of a directory: what they lead to is a profile as well. Nothing where
-/// the caller may not list them.
-fn links_in(directory: &Path, facts: &dyn Facts) -> Option<Vec<PathBuf>> {
-    let is_profile =
-        |name: &std::ffi::OsString| Path::new(name).extension().is_some_and(|e| e == "toml");
-    let is_link = |path: &PathBuf| facts.file(path).is_some_and(|fact| fact.kind == FileKind::Link);
-    let names = facts.names(directory)?.into_iter().filter(is_profile);
-    Some(names.map(|name| directory.join(name)).filter(is_link).collect())
+/// Returns what lies in a directory of profiles under the name of one; nothing where the caller may
+/// not see all of it.
+fn profiles_in(directory: &Path, facts: &dyn Facts) -> Option<Vec<(PathBuf, FileFact)>> {
+    let paths = facts.names(directory)?.into_iter().map(|name| directory.join(name));
+    let profiles = paths.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let mut found = Vec::new();
+    for path in profiles {
+        match facts.file(&path) {
+            Some(fact) => found.push((path, fact)),
+            None if facts.is_closed(&path) => return None,
+            None => {}
+        }
+    }
+    Some(found)
 }

@@ -66,11 +66,9 @@ impl Context<'_> {
         Ok(Path::new(&cwd).join(text).into_os_string())
     }
 
-    /// Returns the directory that everything that a glob matches lies below; nothing for a pattern
-    /// that is none.
-    pub fn above_glob(&self, pattern: &Pattern) -> Option<PathBuf> {
-        let text = self.expanded(pattern).ok()?;
-        path::is_glob(&text).then(|| path::above_glob(&text))
+    /// Returns a pattern that is a glob, with its variables replaced.
+    pub fn glob(&self, pattern: &Pattern) -> Option<OsString> {
+        self.expanded(pattern).ok().filter(|text| path::is_glob(text))
     }
 
     /// Returns every path that a pattern stands for.

@@ -64,6 +64,8 @@ pub struct Rule {
     pub mounts_tmp: Option<Origin>,
     /// Where /proc was asked for, if it is mounted.
     pub mounts_proc: Option<Origin>,
+    /// Where what sbx mounts by itself was chosen.
+    pub auto_mount: Origin,
     /// Where it was asked for.
     pub origin: Origin,
 }
@@ -140,6 +142,7 @@ pub fn resolve(
         is_writable: spec.writable.or(false).value,
         mounts_tmp: wanted(AutoMount::Tmp),
         mounts_proc: wanted(AutoMount::Proc),
+        auto_mount: spec.auto_mount.given().unwrap_or(kind.origin),
         origin,
     })
 }

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::facts::{Caller, Facts, FileFact, FileKind, Kernel, Users};
+use crate::facts::{Caller, Facts, FileFact, FileKind, Files, Kernel, Users};
 use crate::sys;
 
 /// Facts of the running system.
@@ -105,28 +105,7 @@ impl Live {
     }
 }
 
-impl Facts for Live {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    fn kernel(&self) -> &Kernel {
-        self.kernel.get_or_init(|| Kernel {
-            // A kernel without Landlock answers ENOSYS, one in which it is off EOPNOTSUPP.
-            landlock_abi: sys::landlock::abi().unwrap_or(0),
-            last_capability: last_capability(),
-            machine: rustix::system::uname().machine().to_string_lossy().into_owned(),
-        })
-    }
-
-    fn env(&self, name: &OsStr) -> Option<OsString> {
-        if name == "PATH" { self.path.clone() } else { std::env::var_os(name) }
-    }
-
-    fn env_names(&self) -> Vec<OsString> {
-        std::env::vars_os().map(|(name, _)| name).collect()
-    }
-
+impl Files for Live {
     fn file(&self, path: &Path) -> Option<FileFact> {
         match self.look(path) {
             Found::There(fact) => Some(fact),
@@ -149,6 +128,29 @@ impl Facts for Live {
         let mut names = names.ok()?;
         names.sort();
         Some(names)
+    }
+}
+
+impl Facts for Live {
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    fn kernel(&self) -> &Kernel {
+        self.kernel.get_or_init(|| Kernel {
+            // A kernel without Landlock answers ENOSYS, one in which it is off EOPNOTSUPP.
+            landlock_abi: sys::landlock::abi().unwrap_or(0),
+            last_capability: last_capability(),
+            machine: rustix::system::uname().machine().to_string_lossy().into_owned(),
+        })
+    }
+
+    fn env(&self, name: &OsStr) -> Option<OsString> {
+        if name == "PATH" { self.path.clone() } else { std::env::var_os(name) }
+    }
+
+    fn env_names(&self) -> Vec<OsString> {
+        std::env::vars_os().map(|(name, _)| name).collect()
     }
 
     fn users(&self, root: &Path) -> Rc<Users> {

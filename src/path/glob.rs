@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{NoPath, unescape};
-use crate::facts::{Facts, FileKind};
+use crate::facts::{FileKind, Files};
 
-/// How many directories one `**` may search.
-const MAX_GLOB_DIRECTORIES: usize = 100_000;
+/// How many directories one glob may go through, and how many paths it may come to on the way.
+const MAX_GLOB_PATHS: usize = 100_000;
 
 /// Says whether a text has a glob that is not escaped.
 pub fn is_glob(text: &OsStr) -> bool {
@@ -23,12 +23,6 @@ pub fn is_glob(text: &OsStr) -> bool {
         }
     }
     false
-}
-
-/// Returns the directory that everything that a glob matches lies below.
-pub fn above_glob(text: &OsStr) -> PathBuf {
-    let parts = text.as_bytes().split(|byte| *byte == b'/').map(OsStr::from_bytes);
-    Path::new("/").join(parts.take_while(|part| !is_glob(part)).map(unescape).collect::<PathBuf>())
 }
 
 /// What a glob comes to.
@@ -47,9 +41,9 @@ pub struct Matched {
 ///
 /// # Errors
 /// The search would go through too many directories.
-pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
+pub fn glob(text: &OsStr, facts: &dyn Files) -> Result<Matched, NoPath> {
     let mut found = vec![PathBuf::from("/")];
-    let mut search = Search { facts, budget: MAX_GLOB_DIRECTORIES, unlisted: Vec::new() };
+    let mut search = Search { facts, budget: MAX_GLOB_PATHS, unlisted: Vec::new() };
     for part in text.as_bytes().split(|b| *b == b'/').filter(|part| !part.is_empty()) {
         let part = OsStr::from_bytes(part);
         if part == ".." {
@@ -58,6 +52,7 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
         }
         let mut next = Vec::new();
         for base in &found {
+            search.spend(1)?;
             if part == "**" {
                 search.descend(base, &mut next)?;
             } else if is_glob(part) {
@@ -65,7 +60,9 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
                 let names = search.names(base).into_iter();
                 let visible = names.filter(|n| hidden || !n.as_bytes().starts_with(b"."));
                 let matching = visible.filter(|n| matches(part.as_bytes(), n.as_bytes()));
+                let before = next.len();
                 next.extend(matching.map(|name| base.join(name)));
+                search.spend(next.len() - before)?;
             } else {
                 let path = base.join(unescape(part));
                 if facts.file(&path).is_some() {
@@ -84,7 +81,7 @@ pub fn glob(text: &OsStr, facts: &dyn Facts) -> Result<Matched, NoPath> {
 }
 
 struct Search<'a> {
-    facts: &'a dyn Facts,
+    facts: &'a dyn Files,
     budget: usize,
     unlisted: Vec<PathBuf>,
 }
@@ -98,13 +95,19 @@ impl Search<'_> {
         names.unwrap_or_default()
     }
 
-    fn descend(&mut self, base: &Path, out: &mut Vec<PathBuf>) -> Result<(), NoPath> {
-        self.budget = self.budget.checked_sub(1).ok_or_else(|| {
+    /// Takes from what may be gone through: links can make any number of paths of few files.
+    fn spend(&mut self, paths: usize) -> Result<(), NoPath> {
+        self.budget = self.budget.checked_sub(paths).ok_or_else(|| {
             NoPath::missing(
-                format!("`**` goes through more than {MAX_GLOB_DIRECTORIES} directories"),
+                format!("it goes through more than {MAX_GLOB_PATHS} paths"),
                 "name directories nearer to what is meant",
             )
         })?;
+        Ok(())
+    }
+
+    fn descend(&mut self, base: &Path, out: &mut Vec<PathBuf>) -> Result<(), NoPath> {
+        self.spend(1)?;
         out.push(base.to_owned());
         for name in self.names(base) {
             let path = base.join(name);
@@ -118,29 +121,42 @@ impl Search<'_> {
     }
 }
 
-/// Matches one component against `*`, `[…]`, `[!…]` and `\`, as glob(7) says.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => {
-            matches(rest, name)
-                || name.split_first().is_some_and(|(_, tail)| matches(pattern, tail))
+/// Matches one component against `*`, `[…]`, `[!…]` and `\`, as glob(7) says; in time that grows with
+/// the product of the lengths, however many `*` there are.
+fn matches(mut pattern: &[u8], mut name: &[u8]) -> bool {
+    // After the last `*`: the pattern, and the shortest rest of the name that was not tried yet.
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let Some((b'*', rest)) = pattern.split_first() {
+            retry = Some((rest, name));
+            pattern = rest;
+            continue;
         }
-        Some((b'[', rest)) => match (class(rest), name.split_first()) {
-            (Some((negated, set, after)), Some((byte, tail))) => {
-                in_class(set, *byte) != negated && matches(after, tail)
-            }
-            (None, Some((b'[', tail))) => matches(rest, tail),
-            _ => false,
-        },
-        Some((b'\\', rest)) => match (rest.split_first(), name.split_first()) {
-            (Some((want, rest)), Some((byte, tail))) => want == byte && matches(rest, tail),
-            _ => false,
-        },
-        Some((want, rest)) => {
-            name.split_first().is_some_and(|(byte, tail)| want == byte && matches(rest, tail))
+        let Some((byte, tail)) = name.split_first() else { return pattern.is_empty() };
+        if let Some(rest) = one(pattern, *byte) {
+            (pattern, name) = (rest, tail);
+            continue;
         }
+        let Some((after, [_, shorter @ ..])) = retry else { return false };
+        retry = Some((after, shorter));
+        (pattern, name) = (after, shorter);
     }
+}
+
+/// Matches one byte, and returns the rest of the pattern.
+fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
+    let (first, rest) = pattern.split_first()?;
+    let (wanted, rest) = match first {
+        b'[' => match class(rest) {
+            Some((negated, set, after)) => {
+                return (in_class(set, byte) != negated).then_some(after);
+            }
+            None => (b'[', rest),
+        },
+        b'\\' => rest.split_first().map(|(wanted, rest)| (*wanted, rest))?,
+        plain => (*plain, rest),
+    };
+    (wanted == byte).then_some(rest)
 }
 
 fn class(rest: &[u8]) -> Option<(bool, &[u8], &[u8])> {
@@ -173,7 +189,65 @@ mod tests {
         assert_eq!(found("/a/[!x]1"), [Path::new("/a/b1")]);
         assert_eq!(found("/**/c"), [Path::new("/a/b1/c")]);
         assert!(found("/a/\\*").is_empty());
-        assert_eq!(above_glob(OsStr::new("/a/b\\*/c*/d")), Path::new("/a/b*"));
-        assert_eq!(above_glob(OsStr::new("/**/d")), Path::new("/"));
+    }
+
+    #[test]
+    fn a_component_is_matched_to_its_end_in_little_time() {
+        let check = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        for (pattern, name) in [
+            ("*", ""),
+            ("*", "a"),
+            ("a*", "a"),
+            ("*a", "ba"),
+            ("a*b*c", "axbxbxc"),
+            ("**", "a"),
+            ("[a-c]*", "bx"),
+            ("*[!a]", "ab"),
+            ("\\*", "*"),
+            ("[", "["),
+            ("a[]]", "a]"),
+            ("*.k*y", "a.kxkyy"),
+        ] {
+            assert!(check(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("", "a"),
+            ("a", ""),
+            ("a*", "b"),
+            ("*a", "ab"),
+            ("a*b*c", "axc"),
+            ("[!a]", "a"),
+            ("\\*", "a"),
+            ("[a-c]", "d"),
+            ("a", "ab"),
+            ("*b", ""),
+        ] {
+            assert!(!check(pattern, name), "{pattern} {name}");
+        }
+        // With a try for every way to share the name out, this would not end.
+        assert!(!check(&"*a".repeat(30), &format!("{}b", "a".repeat(240))));
+    }
+
+    #[test]
+    fn a_glob_that_links_multiply_ends() {
+        let names: Vec<String> = (0..400).map(|n| format!("/a/l{n}")).collect();
+        let mut entries = vec![("/a", None)];
+        entries.extend(names.iter().map(|name| (name.as_str(), Some("."))));
+        struct Links(crate::facts::Recorded);
+        impl Files for Links {
+            fn file(&self, path: &Path) -> Option<crate::facts::FileFact> {
+                let name = path.file_name().unwrap_or_default();
+                self.0.file(&Path::new("/a").join(name)).or_else(|| self.0.file(path))
+            }
+            fn is_closed(&self, _: &Path) -> bool {
+                false
+            }
+            fn names(&self, _: &Path) -> Option<Vec<OsString>> {
+                self.0.names(Path::new("/a"))
+            }
+        }
+        let links = Links(host(&entries));
+        let why = glob(OsStr::new("/a/*/*/*/key"), &links).expect_err("64 million paths");
+        assert!(why.why.contains("more than 100000 paths"), "{}", why.why);
     }
 }

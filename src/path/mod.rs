@@ -9,7 +9,7 @@ mod glob;
 mod resolve;
 
 pub use expand::{Variables, escaped, expand, unescape};
-pub use glob::{Matched, above_glob, glob, is_glob};
+pub use glob::{Matched, glob, is_glob};
 pub use resolve::{AtEnd, Resolved, follow, link_target, resolve};
 
 use std::ffi::{OsStr, OsString};

@@ -98,10 +98,12 @@ fn parts(path: &Path) -> Vec<OsString> {
     path.components().filter_map(keep).collect()
 }
 
-/// Returns the target of a link as a path of its own, with the link's directory in front of a
-/// relative one.
+/// Returns the target of a link, which has no link in its own parents, as a path of its own.
 pub fn link_target(link: &Path, target: &Path) -> PathBuf {
-    link.parent().unwrap_or(Path::new("/")).join(target)
+    let path = link.parent().unwrap_or(Path::new("/")).join(target);
+    // Where it leads over links itself, `..` may mean another directory.
+    let plain = follow(&path, Path::new("/"), AtEnd::Stay, &|_| None);
+    plain.map_or(path, |(path, _)| path)
 }
 
 #[cfg(test)]

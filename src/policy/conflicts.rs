@@ -1,16 +1,15 @@
-//! What only the rules of several features together show: two that undo each other, and one that
-//! needs what another took away.
+//! What only the rules for files and mounts together show: two that undo each other, and one that
+//! comes to nothing.
 
 use std::path::{Path, PathBuf};
 
 use super::Policy;
-use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::Facts;
-use crate::feature::{files, mounts, namespaces, process, root};
-use crate::plan::{MountOption, Namespace};
-use crate::tree::Tree;
-use crate::value::Sourced;
+use crate::facts::{Facts, FileKind};
+use crate::feature::{files, mounts, root};
+use crate::path;
+use crate::plan::MountOption;
+use crate::tree::{Inside, Tree};
 
 /// Paths of the host that the command can write, and who granted them.
 pub(super) struct Writable {
@@ -31,13 +30,13 @@ impl Writable {
 
 pub(super) fn writable(
     files: &files::Rule,
-    mounts: &[(PathBuf, Sourced<mounts::Rule>)],
+    mounts: &[mounts::Mount],
     root: &root::Rule,
 ) -> Writable {
     let grants = files.intents.iter().filter(|(_, intent)| intent.verb == files::Verb::Write);
-    let binds = mounts.iter().filter_map(|(_, rule)| match &rule.value {
+    let binds = mounts.iter().filter_map(|mount| match &mount.rule {
         mounts::Rule::Bind { source, options, .. } if !options.contains(&MountOption::Ro) => {
-            Some((source.clone(), rule.origin))
+            Some((source.clone(), mount.origin))
         }
         _ => None,
     });
@@ -77,10 +76,16 @@ pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, 
         let shown = printable_os(path);
         // A rule speaks of what has this path outside, and of what has it inside.
         let inside = tree.beneath(path).filter(|host| host != path);
+        if let (files::Verb::Hide, false, Some(host)) = (intent.verb, intent.is_optional, &inside) {
+            let fact = facts.file(host).filter(|fact| fact.kind == FileKind::File);
+            if let Some(links) = fact.map(|fact| fact.nlink).filter(|links| *links > 1) {
+                sink.push(files::other_names(&shown, links).at(intent.origin));
+            }
+        }
         let is_there = |host: &PathBuf| facts.file(host).is_some() || facts.is_closed(host);
         let hosts = std::iter::once(path.clone()).chain(inside).filter(is_there);
         let views = hosts.flat_map(|host| tree.views(&host));
-        for view in views.filter(|view| view.place != *path) {
+        for view in views.filter(|view| !view.place.starts_with(path)) {
             let place = printable_os(&view.place);
             if intent.verb == files::Verb::Hide {
                 sink.push(
@@ -90,7 +95,11 @@ pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, 
                     )
                     .at(view.origin)
                     .label(intent.origin, "it is hidden here")
-                    .help(format!("hide `{place}` as well, or show a smaller part of the tree")),
+                    .help(if view.place == Path::new("/") {
+                        "hide something smaller: this is the root".to_owned()
+                    } else {
+                        format!("hide `{place}` as well, or show a smaller part of the tree")
+                    }),
                 );
             } else if intent.verb == files::Verb::Read && view.is_part && view.is_writable {
                 sink.push(
@@ -106,20 +115,29 @@ pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, 
     }
 }
 
-/// Refuses to hide by a glob where other files are shown than those it was matched against.
+/// Refuses to hide by a glob that also matches what only the command would find: it was matched
+/// against the host.
 pub(super) fn globs(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
+    if policy.mounts.is_empty() && policy.root.directory.is_none() {
+        return;
+    }
     for glob in &policy.files.hiding {
-        let Some(shower) = tree.shows_others_at(&glob.directory) else { continue };
-        let directory = printable_os(&glob.directory);
-        sink.push(
-            Diagnostic::error(
-                Code::NotEnforceable,
-                format!("`{}` is matched against the host, and inside other files lie below {directory}", glob.text),
-            )
-            .at(glob.origin)
-            .label(shower, "they are shown here")
-            .help("name the paths to hide one by one, as they are called inside"),
-        );
+        let told = |text: String| Diagnostic::error(Code::NotEnforceable, text).at(glob.origin);
+        let found = match path::glob(&glob.pattern, &Inside(tree)) {
+            Ok(found) => found,
+            Err(why) => {
+                sink.push(why.told(&glob.text, glob.origin));
+                continue;
+            }
+        };
+        let shown = found.paths.iter().find(|path| !Inside(tree).hides(path));
+        if let Some(path) = shown.map(printable_os) {
+            let text = format!("`{path}` matches `{}` inside, and nothing hides it", glob.text);
+            sink.push(told(text).help(format!("hide it by its name as well: `{path}`")));
+        } else if let Some(path) = found.unlisted.first().map(printable_os) {
+            let text = format!("what `{}` matches in {path} is not known", glob.text);
+            sink.push(told(text).help("name the paths to hide one by one"));
+        }
     }
 }
 
@@ -158,78 +176,3 @@ const OWN: [(&str, &str); 4] = [
     ("/dev/shm", "write a [[mount]] with `to = \"/dev/shm\"` to share the host's"),
     ("/proc", "remove it: processes of the host are not for the command"),
 ];
-
-/// Refuses what cannot be had together, or only with a privilege that is not there.
-pub(super) fn without_privilege_or_init(
-    process: &process::Rule,
-    namespaces: &namespaces::Rule,
-    root: &root::Rule,
-    files: &files::Rule,
-    facts: &dyn Facts,
-    sink: &mut Sink,
-) {
-    let caller = facts.caller();
-    if !namespaces.has(Namespace::User) && caller.capabilities & capability::SYS_ADMIN == 0 {
-        sink.push(
-            Diagnostic::error(
-                Code::MissingPrivilege,
-                "without a user namespace, a sandbox needs CAP_SYS_ADMIN",
-            )
-            .at(namespaces.origin)
-            .help("remove `user = false` from [namespaces], or start sbx as root"),
-        );
-    }
-    if let (Some(locked), None) = (namespaces.locks, root.mounts_proc) {
-        sink.push(
-            Diagnostic::error(Code::Conflict, "mounts can be locked only where sbx mounts /proc")
-                .at(locked)
-                .label(root.origin, "\"proc\" is missing from `auto-mount` here")
-                .help("add \"proc\" to `auto-mount` in [root]"),
-        );
-    } else if let (Some(locked), Some(hidden)) =
-        (namespaces.locks, files.hidden(Path::new("/proc")))
-    {
-        sink.push(
-            Diagnostic::error(Code::Conflict, "mounts can be locked only where sbx mounts /proc")
-                .at(locked)
-                .label(hidden, "it is hidden here")
-                .help("remove `/proc` from `hide` in [files]"),
-        );
-    }
-    if !namespaces.has(Namespace::Pid) {
-        sink.push(
-            Diagnostic::warning(
-                Code::Weakened,
-                "without a pid namespace the command sees the caller's processes, and what it starts may outlive it",
-            )
-            .at(namespaces.origin),
-        );
-    }
-    let Some(pid_1) = process.as_pid_1 else {
-        return;
-    };
-    if !namespaces.has(Namespace::Pid) || namespaces.time.is_some() {
-        let why = if namespaces.time.is_some() {
-            "shifted clocks need an init"
-        } else {
-            "there is no pid namespace"
-        };
-        sink.push(
-            Diagnostic::error(Code::Conflict, format!("the command cannot be process 1: {why}"))
-                .at(pid_1)
-                .help("remove `as-pid-1`"),
-        );
-    }
-    if namespaces.locks.is_some() {
-        sink.push(
-            Diagnostic::error(
-                Code::Conflict,
-                "the command cannot be process 1 where mounts are locked",
-            )
-            .at(pid_1)
-            .help(
-                "remove `as-pid-1`, or what asks for the lock: a kept capability or `nested-users`",
-            ),
-        );
-    }
-}

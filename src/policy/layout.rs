@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::Policy;
-use crate::diag::Origin;
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileKind};
 use crate::feature::files::{self, Intent, Verb};
 use crate::feature::{dev, mounts, network, root, user};
 use crate::plan::{MountOption, Namespace, SourceIdentity};
 use crate::tree::{Base, Node, Tree};
-use crate::value::Sourced;
 
 /// Returns the tree that a policy comes to.
-pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
+pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts, sink: &mut Sink) -> Tree<'f> {
     let base = match &policy.root.directory {
         Some((path, _)) => Base::Host {
             path: path.clone(),
@@ -42,14 +41,19 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts) -> Tree<'f> {
     if policy.root.kind == root::Kind::System {
         hosts_file(policy, &mut tree);
     }
-    for (path, rule) in &policy.mounts {
-        mount_node(policy, path, rule, &mut tree);
+    for mount in &policy.mounts {
+        mount_node(policy, mount, &mut tree, sink);
     }
     executable_parts(policy, &mut tree, facts);
     // What is less than the command may do above must stay where it is, on the next start too.
     let less = |(_, intent): &(&PathBuf, &Intent)| intent.verb != Verb::Write;
     for (path, intent) in policy.files.intents.iter().filter(less) {
         pin(policy, path, intent.origin, &mut tree);
+    }
+    if let Some(repository) = &policy.repository
+        && let Some(writer) = policy.files.writer(repository)
+    {
+        tree.pin(repository, writer.origin.implied_by("`$PROJECT`"));
     }
     tree.prune();
     tree
@@ -62,9 +66,14 @@ fn executable(policy: &Policy, path: &Path) -> bool {
 /// Binds what is to be executable below a `noexec` part of the host on itself, without `noexec`.
 fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
     for files::Executable { path, origin, .. } in &policy.files.exec {
-        let Some((source, options)) = tree.bound(path) else { continue };
+        let Some((at, source, options)) = tree.bound(path) else { continue };
         let Some(fact) = facts.file(&source) else { continue };
-        if options.contains(&MountOption::Noexec) {
+        // A mount that says `noexec` itself is not executable in parts either.
+        let says_noexec = |mount: &mounts::Mount| {
+            let says = matches!(mount.rule, mounts::Rule::Bind { says_exec: true, .. });
+            says && tree.inside(&mount.to) == at
+        };
+        if options.contains(&MountOption::Noexec) && !policy.mounts.iter().any(says_noexec) {
             let may = |option: &MountOption| *option != MountOption::Noexec;
             let options = options.into_iter().filter(may).collect();
             tree.put(path, Node::bind(source, &fact, options), *origin);
@@ -115,9 +124,9 @@ fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
         policy.files.intents.get(above).is_some_and(|intent| intent.verb == Verb::Write)
     };
     let by_mount = |above: &Path| {
-        policy.mounts.iter().any(|(to, rule)| match &rule.value {
+        policy.mounts.iter().any(|mount| match &mount.rule {
             mounts::Rule::Bind { options, .. } => {
-                tree.inside(to) == above && !options.contains(&MountOption::Ro)
+                tree.inside(&mount.to) == above && !options.contains(&MountOption::Ro)
             }
             _ => false,
         })
@@ -234,9 +243,17 @@ fn follow_exec(
     options
 }
 
-fn mount_node(policy: &Policy, to: &Path, rule: &Sourced<mounts::Rule>, tree: &mut Tree<'_>) {
-    let to = tree.inside(to);
-    let node = match rule.value.clone() {
+fn mount_node(policy: &Policy, mount: &mounts::Mount, tree: &mut Tree<'_>, sink: &mut Sink) {
+    let to = tree.inside(&mount.to);
+    match stands_behind(policy, mount, &to, tree) {
+        Ok(true) => return,
+        Ok(false) => {}
+        Err(diagnostic) => {
+            sink.push(diagnostic);
+            return;
+        }
+    }
+    let node = match mount.rule.clone() {
         mounts::Rule::Bind { source, identity, options, says_exec } => {
             let options = follow_exec(policy, &to, options, says_exec);
             Node::Bind { source, identity, options, is_pinned: false }
@@ -251,5 +268,44 @@ fn mount_node(policy: &Policy, to: &Path, rule: &Sourced<mounts::Rule>, tree: &m
         mounts::Rule::Directory { mode } => Node::Directory { mode },
         mounts::Rule::Symlink { target } => Node::Symlink { target: target.into() },
     };
-    tree.put(to, node, rule.origin);
+    tree.put(to, node, mount.origin);
+}
+
+/// Says whether a mount gives way to what is at its place already.
+///
+/// # Errors
+/// One of the two must go.
+fn stands_behind(
+    policy: &Policy,
+    mount: &mounts::Mount,
+    to: &Path,
+    tree: &Tree<'_>,
+) -> Result<bool, Diagnostic> {
+    let shown = printable_os(to);
+    let rule = policy.files.intents.get(to).filter(|rule| rule.verb == Verb::Hide);
+    let is_directory = matches!(mount.rule, mounts::Rule::Directory { .. });
+    if let Some(hidden) = rule {
+        // As between rules, the higher layer wins; what makes sure that a directory is there shows
+        // nothing, whatever layer it is of.
+        if hidden.rank > mount.rank {
+            return Ok(true);
+        }
+        if hidden.rank == mount.rank || is_directory {
+            let text = format!("`{shown}` is hidden, and a mount is to be there");
+            return Err(Diagnostic::error(Code::Conflict, text)
+                .at(mount.origin)
+                .label(hidden.origin, "it is hidden here")
+                .help("remove one of the two"));
+        }
+    }
+    if !is_directory || !tree.is_taken(to) {
+        return Ok(false);
+    }
+    // A directory that is there stays as it is, with all that a rule says of it.
+    if tree.has_directory(to) {
+        return Ok(true);
+    }
+    Err(Diagnostic::error(Code::Conflict, format!("`{shown}` is to be a directory, and is none"))
+        .at(mount.origin)
+        .help("name another place"))
 }

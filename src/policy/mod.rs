@@ -1,6 +1,7 @@
 //! What a profile means on this host: every choice made, nothing unset.
 
 mod conflicts;
+mod isolation;
 mod layout;
 mod variables;
 
@@ -18,7 +19,6 @@ use crate::path::Pattern;
 use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
 use crate::profile::Profile;
 use crate::tree::Tree;
-use crate::value::Sourced;
 use variables::Names;
 
 /// What a profile means on this host, one rule for each feature.
@@ -31,7 +31,7 @@ pub struct Policy {
     pub root: root::Rule,
     pub user: user::Rule,
     pub files: files::Rule,
-    pub mounts: Vec<(PathBuf, Sourced<mounts::Rule>)>,
+    pub mounts: Vec<mounts::Mount>,
     pub dev: dev::Rule,
     pub limits: Vec<limits::Rule>,
     pub landlock: Option<landlock::Rule>,
@@ -39,6 +39,8 @@ pub struct Policy {
     pub env: env::Rule,
     pub process: process::Rule,
     pub command: command::Rule,
+    /// A `.git` without which the next start would have another project.
+    repository: Option<PathBuf>,
     /// What `[landlock]` says, for the note on how far it goes here.
     landlock_spec: landlock::Spec,
 }
@@ -87,12 +89,12 @@ pub fn resolve(
     let expand = |pattern: &Pattern| context.path(pattern);
     let mut files = files::resolve(&profile.files, &root, &context, &mut found);
     let mut links = root.links.clone();
-    let mounts = mounts::resolve(&profile.mount, &expand, facts, &mut links, &mut found);
+    let mounts = mounts::resolve(&profile.mount, &context, &mut links, &mut found);
     let process = process::resolve(&profile.process, &expand, facts, &mut found);
     let writable = conflicts::writable(&files, &mounts, &root);
     if let Some(writer) = writable.first() {
         let own = OwnProfiles::new(profile_files, entry.uid, facts);
-        own.refuse_unlisted(writer, &mut found);
+        own.refuse_unknown(writer, &mut found);
         own.narrow(&mut files, &mut found);
         for (source, origin) in &writable.by_mounts {
             own.refuse(source, *origin, &mut found);
@@ -102,7 +104,10 @@ pub fn resolve(
     conflicts::unseen(&files, &writable, &mut found);
     let judge = trust::Judge { facts, user: entry.uid, writable };
     judge.judge(files.links.values().chain(&links).chain(&process.links), &mut found);
-    conflicts::without_privilege_or_init(&process, &namespaces, &root, &files, facts, &mut found);
+    isolation::refuse_missing_privilege(&namespaces, facts, &mut found);
+    isolation::refuse_lock_without_proc(&namespaces, &root, &files, &mut found);
+    isolation::check_pid_namespace(&namespaces, &mounts, &mut found);
+    isolation::refuse_pid_1(&process, &namespaces, &mut found);
     let env = env::resolve(&profile.env, entry, facts, &mut found);
     let is_known = user.is_some();
     sink.absorb_if(found, |one| is_known || one.code.is_of_the_text());
@@ -111,6 +116,7 @@ pub fn resolve(
         dev: dev::resolve(&profile.dev, &root),
         env,
         command: command?,
+        repository: names.inner_repository(),
         landlock_spec: profile.landlock.clone(),
         limits,
         landlock,
@@ -129,7 +135,7 @@ pub fn resolve(
 /// Returns what will be done; problems that only the whole shows go to `sink`.
 pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     let mut plan = Builder::default();
-    let tree = layout::tree(policy, facts);
+    let tree = layout::tree(policy, facts, sink);
     conflicts::second_views(policy, &tree, facts, sink);
     conflicts::globs(policy, &tree, sink);
     conflicts::no_effect(policy, &tree, sink);

@@ -36,11 +36,23 @@ impl Names<'_> {
     /// The top of the git repository that the working directory is in, or that directory.
     fn project(&self) -> PathBuf {
         let cwd = &self.facts.caller().cwd;
+        self.repositories().next().unwrap_or(cwd).to_owned()
+    }
+
+    /// Tops of the git repositories that the working directory is in, innermost first.
+    fn repositories(&self) -> impl Iterator<Item = &Path> {
         let has_git = |directory: &&Path| self.facts.file(&directory.join(".git")).is_some();
-        let top = cwd.ancestors().find(has_git);
         // A repository that is the whole home, or lies above it, is not a project.
-        let above_home = |path: &&Path| self.user.home.starts_with(path);
-        top.filter(|path| !above_home(path)).unwrap_or(cwd).to_owned()
+        let is_project = |path: &&Path| !self.user.home.starts_with(path);
+        self.facts.caller().cwd.ancestors().filter(has_git).take_while(is_project)
+    }
+
+    /// Returns the `.git` that makes a directory the project where it lies in the repository of
+    /// another: without it, the next start would have that one as its project.
+    pub(super) fn inner_repository(&self) -> Option<PathBuf> {
+        let mut tops = self.repositories();
+        let (inner, _outer) = (tops.next()?, tops.next()?);
+        Some(inner.join(".git"))
     }
 
     fn xdg(&self, name: &str) -> Option<OsString> {

@@ -5,11 +5,13 @@
 //! the host did: sbx makes nothing inside a file system of the host.
 
 mod access;
+mod inside;
 mod seal;
 mod steps;
 mod view;
 
 pub use access::{Access, AccessKind};
+pub use inside::Inside;
 pub use view::View;
 
 use std::collections::BTreeMap;
@@ -138,7 +140,7 @@ impl<'f> Tree<'f> {
         self.nodes.entry(path.into()).or_insert(entry);
     }
 
-    /// Makes a directory that a grant above it shows a mount of its own, which nobody can rename.
+    /// Makes what a grant above it shows a mount of its own, which nobody can rename or remove.
     pub fn pin(&mut self, path: &Path, origin: Origin) {
         if let Some(Entry { node: Node::Bind { is_pinned, .. }, .. }) = self.nodes.get_mut(path) {
             *is_pinned = true;
@@ -149,10 +151,12 @@ impl<'f> Tree<'f> {
             Some(Node::Bind { options, .. }) => options.clone(),
             _ => MountOption::ALWAYS.to_vec(),
         };
-        if let Some(fact) = self.facts.file(&source).filter(|fact| fact.kind == FileKind::Directory)
-        {
+        if let Some(fact) = self.facts.file(&source).filter(|fact| fact.kind != FileKind::Link) {
             let identity = SourceIdentity::from(&fact);
             let node = Node::Bind { source, identity, options, is_pinned: true };
+            // One that is made sure of here is there already, and can be renamed as well.
+            self.nodes
+                .retain(|at, entry| at != path || !matches!(entry.node, Node::Directory { .. }));
             self.put_if_free(path, node, origin);
         }
     }
@@ -194,8 +198,8 @@ impl<'f> Tree<'f> {
             .map(|(path, _)| path.as_path())
     }
 
-    /// Takes out what is only implied below a place that a rule hides, and what may be missing and
-    /// has no place on the host.
+    /// Takes out what is only implied or may be missing below a place that a rule hides, and what may
+    /// be missing and has no place on the host.
     pub fn prune(&mut self) {
         let of = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<PathBuf> {
             let found = self.nodes.iter().filter(|(_, entry)| wanted(entry));
@@ -206,7 +210,8 @@ impl<'f> Tree<'f> {
         let links = of(&|entry| entry.is_optional && matches!(entry.node, Node::Symlink { .. }));
         self.nodes.retain(|path, entry| {
             let is_below = |above: &PathBuf| path != above && path.starts_with(above);
-            entry.origin.via.is_none() || !hidden.iter().any(is_below)
+            let may_go = entry.origin.via.is_some() || entry.is_optional;
+            !may_go || entry.node == Node::Cover || !hidden.iter().any(is_below)
         });
         for path in binds {
             let Ground::Host(host, _) = self.ground(&path) else { continue };

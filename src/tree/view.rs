@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Base, Entry, Ground, Node, Tree};
 use crate::diag::Origin;
 use crate::facts::FileKind;
-use crate::path;
+use crate::path::{self, AtEnd};
 use crate::plan::MountOption;
 
 /// A place inside at which a part of the host can be seen.
@@ -42,7 +42,7 @@ impl Tree<'_> {
             Node::Symlink { target } => Some(target.clone()),
             _ => None,
         };
-        path::follow(path, Path::new("/"), path::AtEnd::Follow, &target)
+        path::follow(path, Path::new("/"), AtEnd::Follow, &target)
             .map_or(path.to_owned(), |(path, _)| path)
     }
 
@@ -88,29 +88,24 @@ impl Tree<'_> {
         }
     }
 
-    /// Returns every place inside at which a path of the host can be seen.
+    /// Returns every place inside at which a path of the host, or something in it, can be seen.
     pub fn views(&self, host: &Path) -> Vec<View> {
         let view = |part: Part<'_>| {
-            let place = path::normal(&part.at.join(host.strip_prefix(part.source).ok()?));
-            let is_part = place != part.at;
+            let Part { at, source, is_writable, origin } = part;
+            let Ok(below) = host.strip_prefix(source) else {
+                // A root that lies in it was chosen as a root: what is hidden is hidden inside.
+                let is_part_of_it = source.starts_with(host) && at != Path::new("/");
+                let view = View { place: at.to_owned(), is_part: false, is_writable, origin };
+                return is_part_of_it.then_some(view);
+            };
+            let place = path::normal(&at.join(below));
+            let is_part = place != at;
             let is_free = || !self.nodes.contains_key(&place);
             let is_seen =
                 !is_part || (is_free() && self.beneath(&place).is_some_and(|found| found == host));
-            let Part { is_writable, origin, .. } = part;
             is_seen.then_some(View { place, is_part, is_writable, origin })
         };
         self.parts().filter_map(view).collect()
-    }
-
-    /// Returns who shows, at a place or below it, another part of the host than the one of the same
-    /// path.
-    pub fn shows_others_at(&self, path: &Path) -> Option<Origin> {
-        match self.ground(path) {
-            Ground::Host(host, origin) if host != path => return Some(origin),
-            _ => {}
-        }
-        let is_other = |part: &Part<'_>| part.at != part.source && part.at.starts_with(path);
-        self.parts().find(is_other).map(|part| part.origin)
     }
 
     /// Returns the parts of the host that the tree shows.
@@ -134,11 +129,13 @@ impl Tree<'_> {
         base.into_iter().chain(binds)
     }
 
-    /// Returns the part of the host that a bind above a place shows there, and the bind's options.
-    pub fn bound(&self, path: &Path) -> Option<(PathBuf, Vec<MountOption>)> {
+    /// Returns the part of the host that a bind above a place shows there, after the place of the
+    /// bind and with its options.
+    pub fn bound(&self, path: &Path) -> Option<(PathBuf, PathBuf, Vec<MountOption>)> {
         let (at, above) = self.above(path)?;
         let Node::Bind { source, options, .. } = &above.node else { return None };
+        let part = source.join(path.strip_prefix(at).unwrap_or(path));
         let is_free = !self.nodes.contains_key(path);
-        is_free.then(|| (source.join(path.strip_prefix(at).unwrap_or(path)), options.clone()))
+        is_free.then(|| (at.to_owned(), part, options.clone()))
     }
 }

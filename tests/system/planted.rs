@@ -117,6 +117,95 @@ as_both! {
         }
     }
 
+    fn a_directory_that_is_made_sure_of_undoes_no_rule(caller) {
+        let work = world(caller);
+        let w = work.at("w");
+        let run = |rule: &str, at: &str, script: &str| {
+            let dirs: Vec<String> =
+                [at, "w/a"].iter().map(|at| format!("{{kind=\"dir\",to=\"{}\"}}", work.at(at))).collect();
+            let args = ["--write", &w, rule, &work.at(at)];
+            sh(caller, script).args(args).set(&format!("mount=[{}]", dirs.join(","))).ended()
+        };
+        let ended = run("--hide", "w/a/hidden", "true");
+        ended.refused(125, &["is hidden, and a mount is to be there"]);
+        let ended = run("--private", "w/a/hidden", &format!("ls -A {w}/a/hidden; mv {w}/a {w}/b"));
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+        let ended = run("--read", "w/a/hidden", &format!("echo evil >> {w}/a/hidden/key; mv {w}/a {w}/b"));
+        assert_eq!(ended.stderr.matches("Read-only file system").count(), 1, "{ended:#?}");
+        assert_eq!(work.read("w/a/hidden/key"), SECRET);
+    }
+
+    fn a_mount_over_a_link_with_dots_is_hidden_where_it_is(caller) {
+        let work = world(caller);
+        for directory in ["n", "n/lk", "n/shared", "n/shared/docs", "v", "v/a"] {
+            work.directory(directory);
+        }
+        work.link("../shared/docs", "n/lk/docs");
+        let (n, docs, v) = (work.at("n"), work.at("n/lk/docs"), work.at("v"));
+        let run = |args: &[&str], path: &str| sh(caller, &format!("cat {path}")).args(args).ended();
+        let key = format!("{docs}/hidden/key");
+        let bind = format!("{}:{docs}", work.at("w/a"));
+        let ended = run(&["--read", &n, "--bind", &bind, "--hide", &format!("?{key}")], &key);
+        // Root follows no link of the command's user to nothing of that user's.
+        let words = if caller == Caller::Root { "must not be followed" } else { "Permission denied" };
+        assert!(ended.stderr.contains(words), "{ended:#?}");
+        let bind = format!("{}:{v}/../v/a", work.at("w/a/hidden"));
+        let ended = run(&["--read", &v, "--bind", &bind, "--hide", &format!("?{v}/a/key")], &format!("{v}/a/key"));
+        assert!(ended.stderr.contains("Permission denied"), "{ended:#?}");
+    }
+
+    fn one_of_several_names_below_a_mount_is_not_hidden_alone(caller) {
+        let work = world(caller);
+        fs::hard_link(work.at("w/a/hidden/key"), work.at("w/a/other")).expect("a directory of ours");
+        let bind = format!("{}:/x", work.at("w/a"));
+        let run = |hide: &str| {
+            sh(caller, "cat /x/other").args(["--bind", &bind, "--hide", hide]).ended()
+        };
+        run("/x/hidden/key").refused(125, &["has 2 names"]);
+        run("?/x/hidden/key").fine();
+    }
+
+    fn hiding_what_a_mount_shows_in_a_lower_layer_wins(caller) {
+        let work = world(caller);
+        let profile = format!("[[mount]]\nkind = \"bind\"\nfrom = \"{}\"\nto = \"/data\"\n", work.at("secret"));
+        let profile = work.profile(caller, "my", &profile);
+        let run = |args: &[&str]| sh(caller, "cat /data/key").profile(&profile).args(args).ended();
+        assert_eq!(run(&[]).fine().stdout, SECRET);
+        let ended = run(&["--hide", "/data"]);
+        assert!(ended.stderr.contains("No such file"), "{ended:#?}");
+    }
+
+    fn noexec_of_a_mount_is_not_undone_in_a_part_of_it(caller) {
+        let work = world(caller);
+        work.program("w/a/tool", "#!/bin/sh\necho ran\n");
+        let mount = |options: &str| {
+            let w = work.at("w");
+            format!("mount=[{{kind=\"bind\",from=\"{w}\",to=\"/x\",options=[\"rw\"{options}]}}]")
+        };
+        let run = |options: &str| {
+            Sbx::run(caller).set(&mount(options)).args(["--exec", "/x/a"]).command(["/x/a/tool"]).ended()
+        };
+        assert_eq!(run("").fine().stdout, "ran\n");
+        assert_eq!(run(",\"noexec\"").status, 126);
+    }
+
+    fn the_project_of_the_next_start_is_not_widened(caller) {
+        let work = Work::new(caller);
+        for directory in ["outer", "outer/.git", "outer/inner", "outer/inner/.git", "outer/linked"] {
+            work.directory(directory);
+        }
+        work.file("outer/linked/.git", "gitdir: elsewhere");
+        for inner in ["outer/inner", "outer/linked"] {
+            let run = |script: &str| {
+                sh(caller, script).args(["-p", "build"]).cwd(work.at(inner)).ended()
+            };
+            run("rm -rf .git; mv .git git; touch inside");
+            let ended = run("touch ../outside; echo new > .git/new; echo $?");
+            assert!(work.has(&format!("{inner}/inside")) && work.has(&format!("{inner}/.git")), "{ended:#?}");
+            assert!(!work.has("outer/outside"), "{ended:#?}");
+        }
+    }
+
     fn what_only_a_mount_shows_can_be_hidden(caller) {
         let work = world(caller);
         let bind = format!("{}:/other:rw", work.at("w"));
@@ -425,10 +514,21 @@ fn profiles_that_cannot_be_listed_are_kept() {
         let run = with_config(&work, &format!("echo evil >> {}", profile.display()));
         run.profile(&empty).args(["--write", &work.at("w")]).ended()
     };
-    fs::set_permissions(&profiles, fs::Permissions::from_mode(0o311)).expect("ours");
-    let ended = run();
-    fs::set_permissions(&profiles, fs::Permissions::from_mode(0o755)).expect("ours");
-    ended.refused(125, &["error[own-profiles]", "may not list", "chmod u+rx"]);
+    for mode in [0o311, 0o644, 0o000] {
+        fs::set_permissions(&profiles, fs::Permissions::from_mode(mode)).expect("ours");
+        let ended = run();
+        fs::set_permissions(&profiles, fs::Permissions::from_mode(0o755)).expect("ours");
+        ended.refused(125, &["error[own-profiles]", "may not list", "chmod u+rx"]);
+    }
+    // What somebody else keeps to itself, no sandbox of the caller's has closed.
+    if needs(Feature::Root) {
+        let run = sh(Caller::Ordinary, "true").env("XDG_DATA_DIRS", work.at("others"));
+        work.directory("others");
+        std::os::unix::fs::chown(work.at("others"), Some(0), Some(0)).expect("root may");
+        fs::set_permissions(work.at("others"), fs::Permissions::from_mode(0o700))
+            .expect("root may");
+        run.args(["--no-profile", "--write", &work.at("w")]).ended().fine();
+    }
     assert_eq!(work.read("w/my.toml"), "sbx = 1\n");
 }
 
@@ -440,6 +540,16 @@ fn a_profile_with_two_names_is_not_read() {
     fs::hard_link(&profile, work.at("w/other")).expect("a directory of ours");
     let ended = sh(Caller::Ordinary, "true").profile(&profile).ended();
     ended.refused(125, &["has 2 names", "make it a file of its own"]);
+    // Written by its other name, which is removed then, it would look as before.
+    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
+        work.directory(directory);
+    }
+    let profile = work.file("config/sbx/profiles/other.toml", "sbx = 1\n");
+    let write =
+        || with_config(&work, "true").args(["--no-profile", "--write", &work.at("w")]).ended();
+    write().fine();
+    fs::hard_link(&profile, work.at("w/third")).expect("a directory of ours");
+    write().refused(125, &["error[own-profiles]", "has other names"]);
 }
 
 #[test]
