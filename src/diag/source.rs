@@ -144,6 +144,10 @@ impl SourceMap {
         let name = super::printable(&source.name);
         let place = match (source.kind, self.line_column(origin)) {
             (SourceKind::File | SourceKind::Builtin, Some((line, _))) => format!("{name}:{line}"),
+            // What `--set` was given is a text of its own.
+            (SourceKind::Flag, _) if source.name == "--set" => {
+                format!("--set {}", super::printable(&source.text))
+            }
             (SourceKind::Flag, _) => super::printable(&source.text),
             _ => name,
         };

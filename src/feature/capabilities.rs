@@ -140,7 +140,7 @@ fn check(rule: &Rule, sink: &mut Sink) {
             Diagnostic::warning(
                 Code::Weakened,
                 format!(
-                    "{} can undo most of a sandbox; kept because the profile asks for it",
+                    "{} can undo most of a sandbox: kept as it was asked for",
                     capability::names(dangerous)
                 ),
             )

@@ -117,14 +117,24 @@ const KNOBS: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
+/// Why sbx does not start in a sandbox of its own, and what to do about it.
+pub(crate) const INSIDE_SBX: (&str, &str) = (
+    "this is a sandbox of sbx, in which nothing can make another one",
+    "start it outside, or start the program alone: it is confined already",
+);
+
+/// Says whether this process is in a sandbox of sbx.
+pub(crate) fn is_inside_sbx() -> bool {
+    let name = std::fs::read("/proc/1/comm").unwrap_or_default();
+    name.trim_ascii_end() == crate::INIT_NAME.to_bytes()
+}
+
 /// Returns why a namespace could not be made, and what to do about it.
 pub(crate) fn why_no_namespace(namespace: Namespace, errno: i32) -> (String, String) {
     let value = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    if value("/proc/1/comm").trim() == crate::INIT_NAME.to_string_lossy() {
-        return (
-            "this is a sandbox of sbx, in which nothing can make another one".to_owned(),
-            "start it outside, or start the program alone: it is confined already".to_owned(),
-        );
+    if is_inside_sbx() {
+        let (cause, remedy) = INSIDE_SBX;
+        return (cause.to_owned(), remedy.to_owned());
     }
     for (path, forbids, cause, remedy) in KNOBS {
         if value(path).trim() == forbids {

@@ -4,8 +4,8 @@
 mod directories;
 mod doctor;
 
-pub(crate) use doctor::why_no_namespace;
 pub use doctor::{Check, State, checks};
+pub(crate) use doctor::{INSIDE_SBX, is_inside_sbx, why_no_namespace};
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;

@@ -100,7 +100,7 @@ impl Variables for Names<'_> {
                 if !passed {
                     return Err(NoPath::unknown(
                         format!("`${name}` is not a variable of profiles"),
-                        "add its name to `pass` in [env] to use it",
+                        "add its name to `pass` in [env], or write `--env` with it, to use it",
                     ));
                 }
                 self.facts.env(OsStr::new(name))

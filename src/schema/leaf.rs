@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::reader::{Reader, Value, one_of, quoted};
-use crate::diag::{Code, Diagnostic, Origin, is_deceptive};
+use crate::diag::{Code, Diagnostic, Origin, is_deceptive, nearest};
 use crate::unit::{ByteSize, Millis, Mode};
 
 /// A single value of a profile.
@@ -70,10 +70,16 @@ pub fn choice<T: Copy>(
 
 /// Tells a value that is none of those that there are.
 pub fn unknown_choice(found: &str, known: &[&str], origin: Origin) -> Diagnostic {
-    Diagnostic::error(Code::BadValue, format!("unknown value `{found}`"))
-        .at(origin)
-        .with_note(format!("expected one of {}", quoted(known)))
-        .suggest(found, known.iter().copied(), one_of(known))
+    let refusal = Diagnostic::error(Code::BadValue, format!("unknown value `{found}`")).at(origin);
+    // Where no name is near, the help lists them all.
+    if nearest(found, known.iter().copied()).is_none() {
+        return refusal.help(one_of(known));
+    }
+    refusal.with_note(format!("expected one of {}", quoted(known))).suggest(
+        found,
+        known.iter().copied(),
+        one_of(known),
+    )
 }
 
 /// Makes an enum without fields a [`Leaf`] and gives it `ALL` and `name()`.

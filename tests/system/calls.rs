@@ -14,7 +14,7 @@ as_both! {
         }
     }
 
-    fn n11_a_no_further_namespace_can_be_made(caller) {
+    fn no_further_namespace_can_be_made(caller) {
         let calls = ["clone-newuser", "clone-newns", "clone-newuser-high", "unshare-newuser",
             "unshare-newns", "setns", "chroot"];
         let words = ["syscall", "clone-plain"].into_iter().chain(calls);
@@ -26,7 +26,7 @@ as_both! {
         }
     }
 
-    fn n10_a_the_limit_on_user_namespaces_holds_without_the_filter(caller) {
+    fn the_limit_on_user_namespaces_holds_without_the_filter(caller) {
         let report = Sbx::probe(caller, ["syscall", "clone-newuser", "unshare-newuser", "clone3"])
             .set("seccomp.set=none")
             .report();
@@ -35,7 +35,7 @@ as_both! {
         }
     }
 
-    fn c7_b_calls_of_administrators_are_refused(caller) {
+    fn calls_of_administrators_are_refused(caller) {
         let calls = ["mount", "umount2", "pivot_root", "keyctl", "add_key", "request_key", "bpf",
             "perf_event_open", "userfaultfd", "ptrace-traceme", "ptrace-attach",
             "process_vm_readv", "pidfd_getfd", "kexec_load", "init_module", "finit_module",
@@ -55,7 +55,7 @@ as_both! {
         assert_eq!(report.all("call").len(), calls.len());
     }
 
-    fn c7_c_calls_that_pass_by_the_filter_are_as_if_they_did_not_exist(caller) {
+    fn calls_that_pass_by_the_filter_are_as_if_they_did_not_exist(caller) {
         let calls = ["clone3", "io_uring_setup", "io_uring_enter", "open_tree", "move_mount",
             "fsopen", "mount_setattr", "unknown"];
         let report = Sbx::probe(caller, ["syscall"].into_iter().chain(calls)).report();
@@ -64,7 +64,7 @@ as_both! {
         }
     }
 
-    fn c7_d_calls_by_the_numbers_of_other_abis_kill(caller) {
+    fn calls_by_the_numbers_of_other_abis_kill(caller) {
         for call in ["x32-getpid", "i386-getpid"] {
             let ended = Sbx::probe(caller, ["syscall", "getpid", call]).ended();
             assert_eq!(ended.status, 128 + 31, "{call}: {ended:?}");
@@ -108,7 +108,7 @@ as_both! {
         assert_eq!(ended.stdout, "caught\n");
     }
 
-    fn p7_d_standard_streams_open_again_with_no_more_rights(caller) {
+    fn standard_streams_open_again_with_no_more_rights(caller) {
         let work = Work::new(caller);
         let input = work.file("input", "in");
         let output = work.file("output", "out");

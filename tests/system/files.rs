@@ -258,7 +258,7 @@ as_both! {
         assert_eq!(answer(&report.report(), &file, "r"), "ENOENT", "a flag tightens");
     }
 
-    fn f4_a_binds_are_read_only_or_writable_and_elsewhere(caller) {
+    fn binds_are_read_only_or_writable_and_elsewhere(caller) {
         let work = tree(caller);
         let from = work.at("tree");
         let report = open(caller, &[("/ro/file", "r"), ("/ro/file", "w"), ("/rw/file", "rw"), ("/rw/tool", "x")])
@@ -270,7 +270,7 @@ as_both! {
         assert_eq!(answer(&report, "/rw/tool", "x"), "EACCES");
     }
 
-    fn f12_a_mounts_of_every_kind_are_made(caller) {
+    fn mounts_of_every_kind_are_made(caller) {
         let work = tree(caller);
         let text = format!(
             "sbx = 1
@@ -323,7 +323,7 @@ target = \"file\"
         assert_eq!(lines.last(), Some(&"1048576"), "{ended:?}");
     }
 
-    fn f6_d_flags_that_the_host_locked_are_not_changed_and_said(caller) {
+    fn flags_that_the_host_locked_are_not_changed_and_said(caller) {
         let work = tree(caller);
         let text = format!(
             "sbx = 1\n[[mount]]\nkind = \"bind\"\nfrom = \"{}\"\nto = \"/x\"\noptions = [\"noatime\"]\n",
@@ -334,7 +334,7 @@ target = \"file\"
         ended.refused(125, &["noatime.toml:5", "EPERM", "remove the option that changes what the host locked"]);
     }
 
-    fn f12_b_files_sbx_made_cannot_be_written(caller) {
+    fn files_sbx_made_cannot_be_written(caller) {
         let work = Work::new(caller);
         let text = "sbx = 1\n[[mount]]\nkind = \"file\"\nto = \"/made\"\ncontents = \"x\"\nmode = \"0666\"\n";
         let profile = work.profile(caller, "p.toml", text);
@@ -343,7 +343,7 @@ target = \"file\"
         assert_ne!(answer(&report, "/made", "w"), "ok");
     }
 
-    fn f4_d_device_and_socket_and_file_sources_can_be_bound(caller) {
+    fn device_and_socket_and_file_sources_can_be_bound(caller) {
         let work = Work::new(caller);
         work.file("plain", "x");
         let socket = work.at("socket");
@@ -362,7 +362,7 @@ target = \"file\"
         assert!(ended.stderr.contains("Permission denied"), "{ended:?}");
     }
 
-    fn f4_f_a_missing_source_is_refused_with_its_line_unless_optional(caller) {
+    fn a_missing_source_is_refused_with_its_line_unless_optional(caller) {
         let work = Work::new(caller);
         let text = format!("sbx = 1\n[files]\nread = [\n  \"/usr\",\n  \"{}\",\n]\n", work.at("none"));
         let profile = work.profile(caller, "missing.toml", &text);
@@ -377,7 +377,7 @@ target = \"file\"
         ended.refused(125, &["bind.toml:4", "is not there"]);
     }
 
-    fn f5_a_nothing_is_made_on_the_host(caller) {
+    fn nothing_is_made_on_the_host(caller) {
         let work = tree(caller);
         let before = work.listing();
         // A mount point that the host's directory does not have.
@@ -399,7 +399,7 @@ target = \"file\"
         assert_eq!(work.listing(), before);
     }
 
-    fn f5_b_a_hostile_link_at_a_target_does_not_lead_out(caller) {
+    fn a_hostile_link_at_a_target_does_not_lead_out(caller) {
         let work = tree(caller);
         let outside = work.directory("outside");
         work.link(&outside, "tree/link");
@@ -418,7 +418,7 @@ target = \"file\"
         }
     }
 
-    fn f5_e_an_existing_target_of_the_wrong_type_is_refused(caller) {
+    fn an_existing_target_of_the_wrong_type_is_refused(caller) {
         let work = tree(caller);
         let ended = Sbx::run(caller)
             .args(["--write", &work.at("tree")])
@@ -461,7 +461,7 @@ target = \"file\"
         assert_eq!(answer(&report, &path, "r"), "ok");
     }
 
-    fn f7_a_parents_are_mounted_before_children_whatever_the_order(caller) {
+    fn parents_are_mounted_before_children_whatever_the_order(caller) {
         let work = tree(caller);
         let (from, sub) = (work.at("tree"), work.at("tree/sub"));
         for order in [[("/a/b", &sub), ("/a", &from)], [("/a", &from), ("/a/b", &sub)]] {
@@ -476,7 +476,7 @@ target = \"file\"
         }
     }
 
-    fn f8_a_tmpfs_has_a_size(caller) {
+    fn tmpfs_has_a_size(caller) {
         let script = "dd if=/dev/zero of=/data/x bs=1M count=3 2>/dev/null; stat -c %s /data/x";
         let ended = Sbx::run(caller)
             .args(["--tmpfs", "/data:2M"])
@@ -491,7 +491,7 @@ target = \"file\"
         assert_eq!(report.one("entries"), "/ [probe]");
     }
 
-    fn d4_a_dev_none_has_nothing_and_host_has_the_hosts_read_only(caller) {
+    fn dev_none_has_nothing_and_host_has_the_hosts_read_only(caller) {
         let report = Sbx::probe(caller, ["ls", "/dev"]).args(["--dev", "none"]).report();
         assert_eq!(report.one("entries"), "/dev !ENOENT");
         let report = open(caller, &[("/dev/null", "rw"), ("/dev/sbx-new", "c")]).args(["--dev", "host"]);

@@ -16,14 +16,14 @@ fn four(number: u32) -> String {
 }
 
 as_both! {
-    fn u2_a_ids_are_those_of_passwd(caller) {
+    fn ids_are_those_of_passwd(caller) {
         let account = caller.account();
         let report = Sbx::probe(caller, ["report"]).report();
         assert_eq!(report.one("Uid"), four(account.uid));
         assert_eq!(report.one("Gid"), four(account.gid));
     }
 
-    fn u6_a_the_environment_names_the_entry(caller) {
+    fn the_environment_names_the_entry(caller) {
         let account = caller.account();
         let ended = Sbx::run(caller)
             .env("HOME", "/hostile")
@@ -36,7 +36,7 @@ as_both! {
         assert_eq!(ended.stdout, format!("{home} {name} {name} {shell}\n"));
     }
 
-    fn u7_a_passwd_has_root_the_user_and_nobody(caller) {
+    fn passwd_has_root_the_user_and_nobody(caller) {
         let account = caller.account();
         let ended = Sbx::run(caller)
             .command(["sh", "-c", "cut -d: -f1,3 /etc/passwd; stat -c '%a %u' /etc/passwd /etc/group"])
@@ -48,7 +48,7 @@ as_both! {
         assert!(lines[3].starts_with("644 ") && lines[4].starts_with("644 "), "{lines:?}");
     }
 
-    fn u3_a_an_unknown_user_names_the_file_and_the_nearest(caller) {
+    fn an_unknown_user_names_the_file_and_the_nearest(caller) {
         let near = caller.account().name;
         let misspelt = format!("{near}x");
         let ended = Sbx::bare(caller, "run").args(["--user", &misspelt]).command(["true"]).ended();
@@ -56,7 +56,7 @@ as_both! {
             &format!("`{near}`"), &format!("--user {misspelt}")]);
     }
 
-    fn u3_b_an_unknown_group_names_the_file_and_the_nearest(caller) {
+    fn an_unknown_group_names_the_file_and_the_nearest(caller) {
         let name = caller.account().name;
         let ended = Sbx::bare(caller, "run")
             .args(["--user", &format!("{name}:usersx")])
@@ -65,27 +65,27 @@ as_both! {
         ended.refused(125, &["unknown group `usersx`", "/etc/group", "`users`"]);
     }
 
-    fn c1_a_capability_names_have_any_case_and_prefix(caller) {
+    fn capability_names_have_any_case_and_prefix(caller) {
         for name in ["net-bind-service", "CAP_NET_BIND_SERVICE", "Net_Bind_Service"] {
             let report = Sbx::probe(caller, ["caps"]).args(["--keep-cap", name]).report();
             assert_eq!(report.one("CapAmb"), NET_BIND, "{name}");
         }
     }
 
-    fn c1_b_an_unknown_capability_is_refused_with_the_nearest(caller) {
+    fn an_unknown_capability_is_refused_with_the_nearest(caller) {
         let ended = Sbx::run(caller).args(["--keep-cap", "net-bind-servise"]).command(["true"]).ended();
         ended.refused(125, &["net-bind-servise", "--keep-cap net-bind-servise"]);
         let said = ended.stderr.to_lowercase().replace('_', "-");
         assert!(said.contains("net-bind-service"), "{}", ended.stderr);
     }
 
-    fn n10_c_a_kept_capability_really_binds_port_80_of_its_own_network(caller) {
+    fn a_kept_capability_really_binds_port_80_of_its_own_network(caller) {
         let listen = || Sbx::probe(caller, ["listen", "80"]).args(["--net", "loopback"]);
         assert_eq!(listen().args(["--keep-cap", "net-bind-service"]).report().one("listen"), "ok");
         assert_eq!(listen().report().one("listen"), "EACCES");
     }
 
-    fn u5_d_every_set_is_exactly_what_was_kept(caller) {
+    fn every_set_is_exactly_what_was_kept(caller) {
         let report = Sbx::probe(caller, ["report"]).args(["--keep-cap", "net-bind-service"]).report();
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert_eq!(report.one(set), NET_BIND, "{set}");
@@ -93,7 +93,7 @@ as_both! {
         assert_eq!(report.one("NoNewPrivs"), "1");
     }
 
-    fn n10_d_with_a_kept_capability_mounts_are_locked(caller) {
+    fn with_a_kept_capability_mounts_are_locked(caller) {
         // With sys-admin, no filter and no Landlock, nothing but the lock refuses these calls.
         let run = |lock: &[&str]| {
             let calls = ["syscall", "umount:/proc/keys", "make-writable:/usr", "umount:/proc"];
@@ -113,7 +113,7 @@ as_both! {
         assert_eq!(unlocked.answers("call").into_values().collect::<Vec<_>>(), ["ok"; 3]);
     }
 
-    fn n11_c_nested_users_may_make_user_namespaces_where_asked(caller) {
+    fn nested_users_may_make_user_namespaces_where_asked(caller) {
         // One call for both: the new user namespace gives the right to make the other one.
         let both = "unshare-newuser-newns";
         let calls = ["syscall", "clone-newuser", "mount", both];
@@ -134,7 +134,7 @@ as_both! {
         assert_eq!(allow.status, 0, "{allow:?}");
     }
 
-    fn n11_d_a_nested_namespace_cannot_undo_a_mount(caller) {
+    fn a_nested_namespace_cannot_undo_a_mount(caller) {
         // What was mounted in the nested namespace itself can be taken off again: the control.
         let script = "mount -t tmpfs tmpfs /tmp && exec /probe syscall umount:/tmp \
             umount:/proc/keys umount:/proc make-writable:/usr";
@@ -153,7 +153,7 @@ as_both! {
 }
 
 #[test]
-fn n9_d_the_own_user_named_without_privileges_is_no_error() {
+fn the_own_user_named_without_privileges_is_no_error() {
     let account = Caller::Ordinary.account();
     for user in [account.name.clone(), account.uid.to_string()] {
         let report = Sbx::probe(Caller::Ordinary, ["report"]).args(["--user", &user]).report();
@@ -169,7 +169,7 @@ fn a_number_inside_is_the_own_id_outside() {
 }
 
 #[test]
-fn n5_a_groups_that_are_not_mapped_are_refused_before_anything_is_made() {
+fn groups_that_are_not_mapped_are_refused_before_anything_is_made() {
     let account = Caller::Ordinary.account();
     let ended = Sbx::bare(Caller::Ordinary, "run")
         .args(["--user", &format!("{}::65533", account.name)])
@@ -179,14 +179,14 @@ fn n5_a_groups_that_are_not_mapped_are_refused_before_anything_is_made() {
 }
 
 #[test]
-fn n4_a_groups_cannot_be_dropped_with_the_own_map() {
+fn groups_cannot_be_dropped_with_the_own_map() {
     let ended =
         Sbx::run(Caller::Ordinary).command(["sh", "-c", "cat /proc/self/setgroups"]).ended().fine();
     assert_eq!(ended.stdout, "deny\n");
 }
 
 as_root! {
-    fn u2_b_groups_are_all_that_list_the_user() {
+    fn groups_are_all_that_list_the_user() {
         let account = Caller::Root.account();
         let report = Sbx::probe(Caller::Root, ["report"]).report();
         let found: BTreeSet<u32> =
@@ -200,7 +200,7 @@ as_root! {
         assert!(ended.stdout.contains("(users)"), "{}", ended.stdout);
     }
 
-    fn u2_c_a_group_that_is_given_is_the_only_one() {
+    fn a_group_that_is_given_is_the_only_one() {
         let account = Caller::Root.account();
         let groups = |user: String| {
             let report = Sbx::bare(Caller::Root, "run")
@@ -215,7 +215,7 @@ as_root! {
         assert_eq!(listed, (four(1), "1 3 4".to_owned()));
     }
 
-    fn n9_f_without_a_user_root_is_refused_with_the_remedy() {
+    fn without_a_user_root_is_refused_with_the_remedy() {
         let work = Work::new(Caller::Root);
         let ended = Sbx::bare(Caller::Root, "run")
             .args(["--write", &work.at("")])
@@ -225,7 +225,7 @@ as_root! {
         assert!(!work.has("marker"));
     }
 
-    fn n9_g_allow_root_runs_as_root_and_warns() {
+    fn allow_root_runs_as_root_and_warns() {
         let as_root = || Sbx::bare(Caller::Root, "run").args(["--user", "root"]);
         as_root().command(["true"]).ended().refused(125, &["host's root", "allow-root = true"]);
         let ended = as_root().set("user.allow-root=true").command(["id", "-u"]).ended().fine();
@@ -236,7 +236,7 @@ as_root! {
         );
     }
 
-    fn n9_h_the_hosts_root_without_capabilities_cannot_write_sysctls() {
+    fn the_hosts_root_without_capabilities_cannot_write_sysctls() {
         let path = "/proc/sys/kernel/core_pattern";
         let report = Sbx::bare(Caller::Root, "run")
             .args(["--user", "root", "--bind", &format!("{}:/probe", tools().probe.display())])
@@ -246,7 +246,7 @@ as_root! {
         assert_eq!(report.answers("open")[&*format!("{path} w")], "EROFS");
     }
 
-    fn n9_e_without_a_user_namespace_ids_really_switch() {
+    fn without_a_user_namespace_ids_really_switch() {
         let account = Caller::Root.account();
         let report = Sbx::probe(Caller::Root, ["report"]).set("namespaces.user=false").report();
         let host = fs::read_link("/proc/self/ns/user").expect("a namespace");
@@ -263,13 +263,13 @@ as_root! {
 }
 
 #[test]
-fn n9_i_without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
+fn without_a_user_namespace_an_ordinary_user_is_told_what_is_missing() {
     let ended = Sbx::run(Caller::Ordinary).set("namespaces.user=false").command(["true"]).ended();
     ended.refused(125, &["CAP_SYS_ADMIN", "namespaces.user=false", "start sbx as root"]);
 }
 
 as_root! {
-    fn u4_a_user_0_cannot_be_had_again() {
+    fn user_0_cannot_be_had_again() {
         let report = Sbx::probe(Caller::Root, ["syscall", "setuid-0"]).report();
         assert_eq!(report.answers("call")["setuid-0"], "EPERM");
     }
@@ -309,7 +309,7 @@ fn in_root(root: &str) -> Sbx {
 }
 
 as_root! {
-    fn u1_b_a_root_directory_resolves_users_from_its_own_files() {
+    fn a_root_directory_resolves_users_from_its_own_files() {
         let work = Work::new(Caller::Root);
         let root = small_root(&work);
         let report = in_root(&root).command(["/bin/probe", "report"]).report();
@@ -324,7 +324,7 @@ as_root! {
         ended.refused(125, &["unknown user `daemon`", &format!("{root}/etc/passwd")]);
     }
 
-    fn f1_b_a_root_directory_is_read_only_unless_asked_otherwise() {
+    fn a_root_directory_is_read_only_unless_asked_otherwise() {
         let work = Work::new(Caller::Root);
         let root = small_root(&work);
         fs::create_dir(format!("{root}/data")).expect("made");
@@ -339,7 +339,7 @@ as_root! {
 }
 
 #[test]
-fn f1_f_a_root_is_no_relative_path_and_not_the_hosts() {
+fn a_root_is_no_relative_path_and_not_the_hosts() {
     for root in ["/", "//", "/usr/.."] {
         let ended = Sbx::run(Caller::Ordinary).args(["--rootfs", root]).command(["true"]).ended();
         ended.refused(125, &["cannot be a root"]);

@@ -1,6 +1,4 @@
 //! sbx on a real system: what it starts, what that sees and can do, and what is refused.
-//!
-//! Tests are named after the rows of what the engine owes, where there is one.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -21,9 +19,11 @@ mod identity;
 mod plan;
 mod planted;
 mod process;
+mod profiles;
 mod races;
 mod refusals;
 mod sandbox;
 mod settings;
 mod start;
 mod tool;
+mod world;

@@ -18,7 +18,7 @@ fn plan(caller: Caller, profile: &str) -> Sbx {
 }
 
 as_both! {
-    fn p1_b_the_plan_is_the_same_bytes_every_time(caller) {
+    fn the_plan_is_the_same_bytes_every_time(caller) {
         for (profile, _) in sbx::profile::BUILTIN {
             let first = plan(caller, profile).ended().fine().stdout;
             assert!(steps(&first).len() > 50, "{first}");
@@ -30,7 +30,7 @@ as_both! {
         }
     }
 
-    fn p1_c_json_has_the_same_steps(caller) {
+    fn json_has_the_same_steps(caller) {
         for (profile, _) in sbx::profile::BUILTIN {
             let text = steps(&plan(caller, profile).ended().fine().stdout);
             let json = plan(caller, profile).args(["--json"]).ended().fine().stdout;
@@ -47,7 +47,7 @@ as_both! {
         }
     }
 
-    fn p1_d_what_a_run_executes_is_exactly_the_plan(caller) {
+    fn what_a_run_executes_is_exactly_the_plan(caller) {
         for (profile, _) in sbx::profile::BUILTIN {
             let planned = steps(&plan(caller, profile).ended().fine().stdout);
             for _ in 0..10 {
@@ -64,7 +64,7 @@ as_both! {
         }
     }
 
-    fn p1_e_every_step_has_its_origin(caller) {
+    fn every_step_has_its_origin(caller) {
         let work = Work::new(caller);
         let text = "sbx = 1\n[limits]\nnofile = 99\n";
         let profile = work.profile(caller, "own.toml", text);
@@ -86,7 +86,7 @@ as_both! {
         }
     }
 
-    fn p1_a_phases_stand_in_one_order(caller) {
+    fn phases_stand_in_one_order(caller) {
         let order = ["open", "spawn", "idmap", "session", "isolate", "root", "dev", "seal", "pivot",
             "split", "lock", "network", "limits", "identity", "workdir", "caps", "sweep",
             "landlock", "seccomp", "settle", "exec"];
@@ -102,7 +102,7 @@ as_both! {
         assert!(places.len() > 12, "{heads:?}");
     }
 
-    fn p2_a_a_failing_step_names_phase_and_profile_line(caller) {
+    fn a_failing_step_names_phase_and_profile_line(caller) {
         let work = Work::new(caller);
         let text = "sbx = 1\n[process]\nstdin = \"/no/such/input\"\n";
         let profile = work.profile(caller, "own.toml", text);

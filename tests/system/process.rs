@@ -13,28 +13,28 @@ fn sh(caller: Caller, script: &str) -> Sbx {
 }
 
 as_both! {
-    fn p2_c_the_status_is_the_commands_own(caller) {
+    fn the_status_is_the_commands_own(caller) {
         for status in [0, 1, 42, 125, 255] {
             let ended = Sbx::probe(caller, ["exit", &status.to_string()]).ended();
             assert_eq!((ended.status, ended.signal, &*ended.stderr), (status, None, ""), "{ended:?}");
         }
     }
 
-    fn p2_d_a_command_that_died_of_signal_n_gives_128_and_n(caller) {
+    fn a_command_that_died_of_signal_n_gives_128_and_n(caller) {
         for (name, number) in [("TERM", 15), ("KILL", 9), ("USR1", 10), ("SEGV", 11)] {
             let ended = sh(caller, &format!("kill -{name} $$")).ended();
             assert_eq!((ended.status, ended.signal), (128 + number, None), "{ended:?}");
         }
     }
 
-    fn p10_a_a_command_that_is_nowhere_gives_127(caller) {
+    fn a_command_that_is_nowhere_gives_127(caller) {
         let ended = Sbx::run(caller).command(["no-such-command"]).ended();
         ended.refused(127, &["command `no-such-command` not found", "searched inside in /usr/local/bin:"]);
         let ended = Sbx::run(caller).command(["/no/such/command"]).ended();
         ended.refused(127, &["/no/such/command"]);
     }
 
-    fn p10_c_a_command_that_only_the_host_has_names_the_read_rule(caller) {
+    fn a_command_that_only_the_host_has_names_the_read_rule(caller) {
         let work = Work::new(caller);
         let path = work.program("tool", "#!/bin/sh\n");
         let path = path.to_str().expect("UTF-8");
@@ -43,7 +43,7 @@ as_both! {
         Sbx::run(caller).args(["--read", path]).command([path]).ended().fine();
     }
 
-    fn p10_d_a_visible_command_that_is_not_executable_names_the_exec_rule(caller) {
+    fn a_visible_command_that_is_not_executable_names_the_exec_rule(caller) {
         let work = Work::new(caller);
         let path = work.program("tool", "#!/bin/sh\nexit 3\n");
         let path = path.to_str().expect("UTF-8");
@@ -53,7 +53,7 @@ as_both! {
         assert_eq!(run().args(["--exec", path]).command([path]).ended().status, 3);
     }
 
-    fn p10_e_a_file_without_the_right_to_execute_gives_126(caller) {
+    fn a_file_without_the_right_to_execute_gives_126(caller) {
         let work = Work::new(caller);
         let path = work.file("data", "x");
         let path = path.to_str().expect("UTF-8");
@@ -63,7 +63,7 @@ as_both! {
         ended.refused(126, &["this is a directory"]);
     }
 
-    fn p10_f_a_missing_interpreter_is_named(caller) {
+    fn a_missing_interpreter_is_named(caller) {
         let work = Work::new(caller);
         let path = work.program("script", "#!/opt/no-such-interpreter -x\n");
         let path = path.to_str().expect("UTF-8");
@@ -106,7 +106,7 @@ as_both! {
         assert_eq!(fails().command(["true"]).ended().fine().stderr, "");
     }
 
-    fn p10_g_a_missing_loader_is_named(caller) {
+    fn a_missing_loader_is_named(caller) {
         // A program of the host in an empty root: its loader is not there.
         let ended = Sbx::run(caller)
             .set("root.kind=empty")
@@ -116,7 +116,7 @@ as_both! {
         ended.refused(127, &["it needs /lib64/ld-linux-x86-64.so.2"]);
     }
 
-    fn p10_h_what_is_no_program_gives_126(caller) {
+    fn what_is_no_program_gives_126(caller) {
         let work = Work::new(caller);
         let path = work.program("garbage", "\u{1}\u{2} not a program\n");
         let path = path.to_str().expect("UTF-8");
@@ -124,7 +124,7 @@ as_both! {
         ended.refused(126, &["Exec format error (ENOEXEC)"]);
     }
 
-    fn p10_b_a_denied_candidate_is_remembered_and_the_search_goes_on(caller) {
+    fn a_denied_candidate_is_remembered_and_the_search_goes_on(caller) {
         let work = Work::new(caller);
         work.directory("first");
         work.directory("second");
@@ -139,7 +139,7 @@ as_both! {
         assert_eq!(run().ended().status, 4);
     }
 
-    fn p10_i_arguments_that_are_too_long_name_the_limit(caller) {
+    fn arguments_that_are_too_long_name_the_limit(caller) {
         let long = "x".repeat(200 << 10);
         // One argument of more than 128 KiB passes no execve: it comes from the profile.
         let work = Work::new(caller);
@@ -149,7 +149,7 @@ as_both! {
         ended.refused(126, &["E2BIG", "stack"]);
     }
 
-    fn p2_b_a_bad_profile_gives_125(caller) {
+    fn a_bad_profile_gives_125(caller) {
         let work = Work::new(caller);
         let profile = work.profile(caller, "bad.toml", "sbx = 1\nnot toml\n");
         let ended = Sbx::run(caller).profile(&profile).command(["true"]).ended();
@@ -158,26 +158,26 @@ as_both! {
         ended.refused(125, &["--no-such-flag"]);
     }
 
-    fn p5_a_dispositions_and_mask_are_default(caller) {
+    fn dispositions_and_mask_are_default(caller) {
         let report = Sbx::probe(caller, ["report"]).launch("spoil-signals").report();
         // Rust's own start ignores SIGPIPE (bit 12) and handles SIGSEGV and SIGBUS.
         assert_eq!(report.one("SigIgn"), "0000000000001000");
         assert_eq!(report.one("SigBlk"), "0000000000000000");
     }
 
-    fn p5_b_a_pipe_that_closes_ends_its_writer(caller) {
+    fn a_pipe_that_closes_ends_its_writer(caller) {
         let ended = sh(caller, "yes | head -n 1; echo done").launch("spoil-signals").ended().fine();
         assert_eq!((&*ended.stdout, &*ended.stderr), ("y\ndone\n", ""));
     }
 
-    fn p5_c_affinity_is_the_callers(caller) {
+    fn affinity_is_the_callers(caller) {
         let own = fs::read_to_string("/proc/self/status").expect("proc");
         let own = own.lines().find_map(|line| line.strip_prefix("Cpus_allowed:\t"));
         let report = Sbx::probe(caller, ["report"]).report();
         assert_eq!(Some(report.one("Cpus_allowed")), own);
     }
 
-    fn p11_a_signals_to_sbx_reach_the_command(caller) {
+    fn signals_to_sbx_reach_the_command(caller) {
         for (signal, number) in [
             (Signal::TERM, 15), (Signal::HUP, 1), (Signal::QUIT, 3), (Signal::USR1, 10),
             (Signal::USR2, 12), (Signal::CONT, 18), (Signal::WINCH, 28),
@@ -191,7 +191,7 @@ as_both! {
         }
     }
 
-    fn p11_b_term_reaches_the_commands_trap(caller) {
+    fn term_reaches_the_commands_trap(caller) {
         let script = "trap 'echo trapped; exit 9' TERM; echo ready; while :; do read line; done";
         let mut run = sh(caller, script).open_stdin().start();
         run.wait_for("ready");
@@ -201,7 +201,7 @@ as_both! {
         assert_eq!((ended.status, ended.signal), (9, None));
     }
 
-    fn p11_c_an_interrupt_reaches_the_whole_group_of_the_command(caller) {
+    fn an_interrupt_reaches_the_whole_group_of_the_command(caller) {
         // The shell waits for a child in its group; both get it, as from a terminal.
         let script = "trap 'echo shell; exit 3' INT; /probe trap 1 2; echo not-reached";
         let probe = format!("{}:/probe", tools().probe.display());
@@ -213,7 +213,7 @@ as_both! {
         assert!(ended.stdout.contains("got 2\nshell\n"), "{ended:?}");
     }
 
-    fn p11_d_term_does_not_kill_a_command_that_stays_without_kill_grace(caller) {
+    fn term_does_not_kill_a_command_that_stays_without_kill_grace(caller) {
         let mut run = Sbx::probe(caller, ["trap", "2", "15", "10"]).start();
         run.wait_for("ready");
         run.signal(Signal::TERM);
@@ -224,7 +224,7 @@ as_both! {
         assert_eq!(run.end().status, 7);
     }
 
-    fn p11_e_a_kill_follows_after_the_grace(caller) {
+    fn a_kill_follows_after_the_grace(caller) {
         let mut run = Sbx::probe(caller, ["trap", "9", "15"]).set("process.kill-grace=\"50ms\"").start();
         run.wait_for("ready");
         run.signal(Signal::TERM);
@@ -233,14 +233,14 @@ as_both! {
         assert!(ended.stdout.contains("got 15"), "TERM came first: {ended:?}");
     }
 
-    fn p11_f_a_command_that_ends_within_the_grace_keeps_its_status(caller) {
+    fn a_command_that_ends_within_the_grace_keeps_its_status(caller) {
         let mut run = Sbx::probe(caller, ["trap", "1", "15"]).set("process.kill-grace=\"30s\"").start();
         run.wait_for("ready");
         run.signal(Signal::TERM);
         assert_eq!(run.end().status, 7);
     }
 
-    fn n8_b_everything_ends_with_sbx(caller) {
+    fn everything_ends_with_sbx(caller) {
         // A child in a session of its own that ignores every signal holds the output.
         let mut run = Sbx::probe(caller, ["orphan", "stay", "own"]).start();
         run.wait_for("ready");
@@ -249,27 +249,27 @@ as_both! {
         assert_eq!(ended.signal, Some(9));
     }
 
-    fn p11_g_children_in_the_background_end_with_the_command(caller) {
+    fn children_in_the_background_end_with_the_command(caller) {
         let run = Sbx::probe(caller, ["orphan", "exit", "own"]).start();
         // `end` waits until nobody holds the output any more.
         assert_eq!(run.end().status, 5);
     }
 
-    fn p11_h_children_are_waited_for_where_asked(caller) {
+    fn children_are_waited_for_where_asked(caller) {
         let words = ["orphan", "exit", "own", "briefly"];
         let ended = Sbx::probe(caller, words).set("process.wait-for-all=true").ended();
         assert_eq!(ended.status, 5);
         assert!(ended.stdout.ends_with("orphan done\n"), "{ended:?}");
     }
 
-    fn n7_c_init_reaps_what_is_left_to_it(caller) {
+    fn init_reaps_what_is_left_to_it(caller) {
         // A process that nobody waited for stays in /proc for ever.
         let script = "pid=$( (sh -c 'echo $$' &) ); while [ -e /proc/$pid ]; do :; done; echo $pid";
         let ended = sh(caller, script).ended().fine();
         assert!(ended.stdout.trim().parse::<u32>().is_ok(), "{ended:?}");
     }
 
-    fn n7_b_the_command_itself_is_process_1_where_asked(caller) {
+    fn the_command_itself_is_process_1_where_asked(caller) {
         let report = Sbx::probe(caller, ["report"]).set("process.as-pid-1=true").report();
         assert_eq!((report.one("pid"), report.one("init")), ("1", "probe"));
         let ended = Sbx::probe(caller, ["exit", "42"]).set("process.as-pid-1=true").ended();
@@ -319,14 +319,14 @@ as_both! {
         sh(caller, "true").launch("fd=0:r:/proc/self/ns/net").ended().fine();
     }
 
-    fn n8_c_a_process_1_of_its_own_ends_with_sbx_too(caller) {
+    fn a_process_1_of_its_own_ends_with_sbx_too(caller) {
         let mut run = Sbx::probe(caller, ["orphan", "stay"]).set("process.as-pid-1=true").start();
         run.wait_for("ready");
         run.signal(Signal::KILL);
         assert_eq!(run.end().signal, Some(9));
     }
 
-    fn p7_e_descriptors_that_are_kept_stay_under_their_numbers(caller) {
+    fn descriptors_that_are_kept_stay_under_their_numbers(caller) {
         let work = Work::new(caller);
         let kept = work.file("kept", "");
         let run = Sbx::probe(caller, ["keep", "5", "6"])
@@ -339,12 +339,12 @@ as_both! {
         assert_eq!(work.read("kept"), "5");
     }
 
-    fn p7_f_a_descriptor_that_is_not_open_cannot_be_kept(caller) {
+    fn a_descriptor_that_is_not_open_cannot_be_kept(caller) {
         let ended = Sbx::run(caller).args(["--keep-fd", "77"]).command(["true"]).ended();
         ended.refused(125, &["77", "--keep-fd 77", "before starting sbx"]);
     }
 
-    fn p7_b_closed_standard_descriptors_are_dev_null(caller) {
+    fn closed_standard_descriptors_are_dev_null(caller) {
         for number in 0..3 {
             let ended = sh(caller, "x=$(for n in 0 1 2; do readlink /proc/$$/fd/$n; done); \
                 echo \"$x\" >&2; echo \"$x\"; exit 6")
@@ -358,7 +358,7 @@ as_both! {
         assert_eq!(report.one("descriptors"), "0 1 2");
     }
 
-    fn p7_a_streams_come_from_where_the_profile_says(caller) {
+    fn streams_come_from_where_the_profile_says(caller) {
         let work = Work::new(caller);
         let files = [work.file("in", "from the file\n"), work.file("log", "before\n")];
         if caller == Caller::Root {
@@ -390,12 +390,12 @@ as_both! {
         assert_eq!((&*ended.stdout, &*work.read("seven")), ("", "out\n"));
     }
 
-    fn p7_g_a_stream_that_cannot_be_opened_is_refused(caller) {
+    fn a_stream_that_cannot_be_opened_is_refused(caller) {
         let ended = sh(caller, "true").set("process.stdin=\"/no/such/file\"").ended();
         ended.refused(125, &["/no/such/file", "ENOENT", "phase `open`"]);
     }
 
-    fn p6_i_cwd_is_kept_where_it_can_be_seen(caller) {
+    fn cwd_is_kept_where_it_can_be_seen(caller) {
         let work = Work::new(caller);
         let below = work.directory("below");
         let run = |run: Sbx| run.cwd(&below).report().one("cwd").to_owned();
@@ -409,12 +409,12 @@ as_both! {
         assert!(said.stderr.contains("cannot be seen inside"), "{}", said.stderr);
     }
 
-    fn p6_j_a_cwd_that_cannot_be_seen_is_refused_where_asked_for(caller) {
+    fn a_cwd_that_cannot_be_seen_is_refused_where_asked_for(caller) {
         let ended = sh(caller, "true").args(["--cwd", "/srv/none"]).ended();
         ended.refused(125, &["the working directory `/srv/none` cannot be seen inside", "--cwd /srv/none"]);
     }
 
-    fn p6_k_a_cwd_that_was_removed_is_no_obstacle(caller) {
+    fn a_cwd_that_was_removed_is_no_obstacle(caller) {
         let work = Work::new(caller);
         let gone = work.directory("gone");
         let home = caller.account().home.display().to_string();
@@ -425,7 +425,7 @@ as_both! {
         assert_eq!(report.one("cwd"), home);
     }
 
-    fn p6_g_umask_is_the_callers_or_the_profiles(caller) {
+    fn umask_is_the_callers_or_the_profiles(caller) {
         let own = Sbx::probe(caller, ["report"]).launch("umask=027").report();
         assert_eq!(own.one("Umask"), "0027");
         let set = Sbx::probe(caller, ["report"]).set("process.umask=\"0077\"").report();
@@ -437,7 +437,7 @@ as_both! {
         assert_eq!(ended.stdout, "644\n1777\n600\n");
     }
 
-    fn c2_a_each_limit_reaches_the_command(caller) {
+    fn each_limit_reaches_the_command(caller) {
         let wanted = [
             ("as", "4G", "4294967296 4294967296"), ("core", "0", "0 0"),
             ("cpu", "100", "100 100"), ("data", "1G", "1073741824 1073741824"),
@@ -458,7 +458,7 @@ as_both! {
         }
     }
 
-    fn p11_i_a_reader_sees_the_end_when_the_command_closes_its_output(caller) {
+    fn a_reader_sees_the_end_when_the_command_closes_its_output(caller) {
         // sbx itself keeps no copy of the caller's output open.
         let script = "exec 3<&0; { $SBX run $AS_ROOT -- sh -c 'exec >&-; read line' 2>/dev/null <&3 | \
             { cat; echo end; }; }";
@@ -489,7 +489,7 @@ as_both! {
 }
 
 #[test]
-fn c2_b_raising_a_hard_limit_without_privilege_says_so() {
+fn raising_a_hard_limit_without_privilege_says_so() {
     let ended = Sbx::run(Caller::Ordinary)
         .launch("limit=nofile:100:100")
         .args(["--limit", "nofile=200"])
@@ -506,7 +506,7 @@ fn c2_b_raising_a_hard_limit_without_privilege_says_so() {
 }
 
 #[test]
-fn p2_b_a_profile_that_others_can_write_is_refused() {
+fn a_profile_that_others_can_write_is_refused() {
     let work = Work::new(Caller::Ordinary);
     let profile = work.file("open.toml", "sbx = 1\n");
     let writable = fs::Permissions::from_mode(0o666);

@@ -37,31 +37,31 @@ fn host_namespace(name: &str) -> String {
 }
 
 as_both! {
-    fn n7_a_the_command_is_process_2_and_process_1_is_an_init_of_sbx(caller) {
+    fn the_command_is_process_2_and_process_1_is_an_init_of_sbx(caller) {
         let report = report(caller);
         assert_eq!((report.one("pid"), report.one("init")), ("2", "sbx-init"));
     }
 
-    fn p7_c_descriptors_are_0_1_2_and_no_others(caller) {
+    fn descriptors_are_0_1_2_and_no_others(caller) {
         assert_eq!(report(caller).one("descriptors"), "0 1 2");
     }
 
-    fn u5_c_every_capability_set_is_empty(caller) {
+    fn every_capability_set_is_empty(caller) {
         let report = report(caller);
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert_eq!(report.one(set), "0000000000000000", "{set}");
         }
     }
 
-    fn c5_a_no_new_privs_is_on(caller) {
+    fn no_new_privs_is_on(caller) {
         assert_eq!(report(caller).one("NoNewPrivs"), "1");
     }
 
-    fn c7_a_a_filter_is_installed(caller) {
+    fn a_filter_is_installed(caller) {
         assert_eq!(report(caller).one("Seccomp"), "2");
     }
 
-    fn n1_a_every_namespace_is_another_than_the_callers(caller) {
+    fn every_namespace_is_another_than_the_callers(caller) {
         let report = report(caller);
         for name in ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup"] {
             let inside = report.one(&format!("ns-{name}"));
@@ -112,7 +112,7 @@ as_both! {
         assert_eq!(report.answers("open")["/etc/shadow r"], "ENOENT");
     }
 
-    fn c6_a_a_file_that_is_not_granted_is_refused_by_landlock_alone(caller) {
+    fn a_file_that_is_not_granted_is_refused_by_landlock_alone(caller) {
         // A descriptor of a directory of the host passes by every mount.
         let work = Work::new(caller);
         work.file("secret", "x");
@@ -127,7 +127,7 @@ as_both! {
         assert_eq!(run("off").one("openat"), "ok", "without Landlock nothing else refuses it");
     }
 
-    fn n7_e_nothing_of_the_caller_is_found_under_proc(caller) {
+    fn nothing_of_the_caller_is_found_under_proc(caller) {
         let work = Work::new(caller);
         let report = started(caller, &work).command(["search", &hex(CANARY)]).report();
         assert_eq!(report.all("hit"), Vec::<&str>::new());
@@ -145,7 +145,7 @@ as_both! {
         assert!(hits.contains("/environ") && hits.contains("/mem"), "{hits}");
     }
 
-    fn n7_d_init_and_its_files_cannot_be_looked_into(caller) {
+    fn init_and_its_files_cannot_be_looked_into(caller) {
         // Landlock alone refuses it too.
         let without = Sbx::probe(caller, ["report"]).set("landlock.mode=off").report();
         for report in [report(caller), without] {
@@ -154,22 +154,22 @@ as_both! {
         }
     }
 
-    fn n6_a_the_host_name_is_not_the_hosts(caller) {
+    fn the_host_name_is_not_the_hosts(caller) {
         assert_eq!(report(caller).one("host"), "sbx");
         let named = Sbx::probe(caller, ["report"]).args(["--hostname", "other"]).report();
         assert_eq!(named.one("host"), "other");
     }
 
-    fn p8_a_the_command_leads_a_session_of_its_own(caller) {
+    fn the_command_leads_a_session_of_its_own(caller) {
         let report = report(caller);
         assert_eq!(report.one("session"), "2 2 1");
     }
 
-    fn n8_a_the_command_dies_with_init(caller) {
+    fn the_command_dies_with_init(caller) {
         assert_eq!(report(caller).one("death-signal"), "9");
     }
 
-    fn c2_default_limits_are_bounded(caller) {
+    fn default_limits_are_bounded(caller) {
         let report = report(caller);
         assert_eq!(report.one("limit-core"), "0 0");
         for limit in ["limit-nproc", "limit-nofile"] {
@@ -189,7 +189,7 @@ fn mounts(run: Sbx) -> Vec<[String; 5]> {
 }
 
 as_both! {
-    fn f13_a_the_root_is_read_only(caller) {
+    fn the_root_is_read_only(caller) {
         let all = mounts(Sbx::probe(caller, ["mounts"]));
         let root = all.iter().rfind(|mount| mount[0] == "/").expect("a root");
         assert!(root[1].split(',').any(|option| option == "ro"), "{root:?}");
@@ -197,17 +197,17 @@ as_both! {
         assert_eq!(report.answers("open").into_values().collect::<Vec<_>>(), ["EROFS"; 3]);
     }
 
-    fn f6_c_every_mount_is_nosuid_and_nodev_but_for_devices(caller) {
+    fn every_mount_is_nosuid_and_nodev_but_for_devices(caller) {
         for [place, options, ..] in mounts(Sbx::probe(caller, ["mounts"])) {
             let has = |name: &str| options.split(',').any(|option| option == name);
             assert!(has("nosuid"), "{place} {options}");
-            // D1: device nodes lie on /dev and /dev/pts, which have nothing else.
+            // Device nodes lie on /dev and /dev/pts, which have nothing else.
             let is_device = place == "/dev" || place.starts_with("/dev/") && place != "/dev/shm";
             assert!(has("nodev") || is_device, "{place} {options}");
         }
     }
 
-    fn f6_e_what_can_be_written_cannot_be_executed(caller) {
+    fn what_can_be_written_cannot_be_executed(caller) {
         for [place, options, _, kind, ..] in mounts(Sbx::probe(caller, ["mounts"])) {
             let has = |name: &str| options.split(',').any(|option| option == name);
             // A file system of terminals has nothing that could be executed.
@@ -229,7 +229,7 @@ as_both! {
         assert!(ended.stdout.contains("No space left"), "{ended:?}");
     }
 
-    fn f9_b_proc_sys_and_its_kin_are_read_only(caller) {
+    fn proc_sys_and_its_kin_are_read_only(caller) {
         let all = mounts(Sbx::probe(caller, ["mounts"]));
         for place in ["/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq"] {
             let found = all.iter().rfind(|mount| mount[0] == place);
@@ -241,7 +241,7 @@ as_both! {
         assert!(["EROFS", "EACCES"].contains(&report.answers("open")[&*format!("{path} w")]));
     }
 
-    fn f9_a_proc_is_new_and_nosuid_nodev_noexec(caller) {
+    fn proc_is_new_and_nosuid_nodev_noexec(caller) {
         let all = mounts(Sbx::probe(caller, ["mounts"]));
         let proc = all.iter().find(|mount| mount[0] == "/proc").expect("a proc");
         for option in ["nosuid", "nodev", "noexec"] {
@@ -253,7 +253,7 @@ as_both! {
         assert_eq!(count, 2, "init and the probe: {names}");
     }
 
-    fn f10_a_masked_files_of_proc_cannot_be_opened(caller) {
+    fn masked_files_of_proc_cannot_be_opened(caller) {
         let names = ["kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
             "kpageflags", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list"];
         let there: Vec<String> = names
@@ -284,7 +284,7 @@ as_both! {
         assert_eq!(entries["/sys"], "!ENOENT");
     }
 
-    fn d1_a_dev_has_exactly_the_minimal_nodes(caller) {
+    fn dev_has_exactly_the_minimal_nodes(caller) {
         let report = Sbx::probe(caller, ["devs"]).report();
         let found: Vec<&str> = report.all("dev");
         let expected = [
@@ -307,7 +307,7 @@ as_both! {
         assert_eq!(found, expected);
     }
 
-    fn d1_e_dev_is_read_only_and_shm_is_not(caller) {
+    fn dev_is_read_only_and_shm_is_not(caller) {
         let words = ["open", "/dev/x", "c", "/dev/shm/x", "c", "/dev/null", "rw"];
         let report = Sbx::probe(caller, words).report();
         let answers = report.answers("open");
@@ -316,7 +316,7 @@ as_both! {
         assert_eq!(answers["/dev/null rw"], "ok");
     }
 
-    fn d1_f_new_pseudo_terminals_are_the_sandboxs_own(caller) {
+    fn new_pseudo_terminals_are_the_sandboxs_own(caller) {
         let script = "import os,stat; m,s=os.openpty(); print(os.ttyname(s))";
         if !needs(Feature::Python) {
             return;
@@ -325,7 +325,7 @@ as_both! {
         assert_eq!(ended.stdout, "/dev/pts/0\n");
     }
 
-    fn n6_b_no_interface_is_up_and_the_hosts_loopback_is_out_of_reach(caller) {
+    fn no_interface_is_up_and_the_hosts_loopback_is_out_of_reach(caller) {
         let report = Sbx::probe(caller, ["interfaces"]).report();
         for (name, state) in report.table("interface") {
             assert_eq!(state, "down", "{name}");
@@ -361,7 +361,7 @@ as_both! {
         assert_eq!(report.one("listen"), "ok");
     }
 
-    fn f10_b_covers_hold_whoever_owns_the_file(caller) {
+    fn covers_hold_whoever_owns_the_file(caller) {
         let report = Sbx::probe(caller, ["open", "/proc/keys", "r"])
             .set("landlock.mode=off")
             .report();
@@ -370,7 +370,7 @@ as_both! {
 }
 
 #[test]
-fn f2_d_mounts_do_not_take_part_in_propagation_under_a_shared_root() {
+fn mounts_do_not_take_part_in_propagation_under_a_shared_root() {
     if !needs(Feature::Root) || !needs(Feature::Unshare) {
         return;
     }
