@@ -315,9 +315,6 @@ fn one_rule(
     }
 }
 
-/// System calls that sbx itself makes after the filter is installed.
-const OWN: [&str; 3] = ["execve", "write", "exit_group"];
-
 /// Says whether some rule does not allow a call, whatever the arguments it asks for.
 fn may_refuse(rules: &FilterRules, name: &str) -> bool {
     let Some(rule) = rules.calls.get(name) else { return !rules.unknown.is_allowing() };
@@ -334,7 +331,8 @@ fn assemble(
 ) -> Option<Rule> {
     match filter::assemble(&rules, arch) {
         Ok(program) => {
-            for name in OWN.into_iter().filter(|name| may_refuse(&rules, name)) {
+            let own = filter::NEEDED_AFTERWARDS.into_iter();
+            for name in own.filter(|name| may_refuse(&rules, name)) {
                 let why = whys.iter().rfind(|(call, _)| *call == name);
                 let at = why.map_or(origin, |(_, origin)| *origin);
                 sink.push(

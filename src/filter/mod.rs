@@ -47,3 +47,7 @@ pub use self::rules::{
     VerdictError, Width,
 };
 pub use self::sets::{NestedUsers, Set};
+
+/// System calls that sbx itself makes after the filter is installed: it executes the command, or
+/// reports why it cannot and ends.
+pub const NEEDED_AFTERWARDS: [&str; 3] = ["execve", "write", "exit_group"];

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
 
-use crate::NAME;
 use crate::facts::Facts;
+use crate::profile::directory_below;
 
 /// Directories of distribution packages, where `XDG_DATA_DIRS` says nothing else.
 const DATA_DIRS: &str = "/usr/local/share:/usr/share";
@@ -18,12 +18,12 @@ pub(super) fn profile_directories(facts: &dyn Facts) -> Vec<PathBuf> {
     let is_root = facts.caller().uid == 0;
     let mut all = Vec::new();
     let user = if is_root { root_config(facts) } else { user_config(facts) };
-    all.extend(user.map(|config| config.join(NAME).join("profiles")));
-    all.push(Path::new("/etc").join(NAME).join("profiles"));
+    all.extend(user.map(|config| directory_below(&config)));
+    all.push(directory_below(Path::new("/etc")));
     let data = facts.env(OsStr::new("XDG_DATA_DIRS")).filter(|dirs| !is_root && !dirs.is_empty());
     let data = data.unwrap_or_else(|| DATA_DIRS.into());
     let absolute = std::env::split_paths(&data).filter(|directory| directory.is_absolute());
-    all.extend(absolute.map(|directory| directory.join(NAME).join("profiles")));
+    all.extend(absolute.map(|directory| directory_below(&directory)));
     all
 }
 

@@ -135,10 +135,8 @@ fn no_new_privs_is_off(plan: &Plan, law: &mut Law<'_>) {
 fn filter_lets_us_finish(plan: &Plan, law: &mut Law<'_>) {
     for step in &plan.steps {
         if let Action::Seccomp { arch, program, .. } = &step.action {
-            let later = plan.steps.iter().filter(|s| s.action.phase() > Phase::Seccomp);
-            let needs_capset = later.map(|s| &s.action).any(|a| *a != *last(plan));
-            let mut needed = vec!["execve", "write", "exit_group"];
-            if needs_capset {
+            let mut needed = filter::NEEDED_AFTERWARDS.to_vec();
+            if has(plan, |a| matches!(a, Action::FinalCapabilities { .. })) {
                 needed.push("capset");
             }
             for name in filter::forbidden(program, *arch, &needed) {
@@ -146,10 +144,6 @@ fn filter_lets_us_finish(plan: &Plan, law: &mut Law<'_>) {
             }
         }
     }
-}
-
-fn last(plan: &Plan) -> &Action {
-    plan.steps.last().map_or(&Action::Pivot, |step| &step.action)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod conflicts;
 mod isolation;
 mod layout;
+mod own_profiles;
 mod variables;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::Facts;
-use crate::feature::own_profiles::OwnProfiles;
 use crate::feature::{
     capabilities, command, dev, env, files, landlock, limits, mounts, namespaces, network, paths,
     process, root, seccomp, trust, user,
@@ -19,6 +19,7 @@ use crate::path::Pattern;
 use crate::plan::{Action, Attributes, Builder, MountOption, Namespace, Plan, Source};
 use crate::profile::Profile;
 use crate::tree::Tree;
+use own_profiles::OwnProfiles;
 use variables::Names;
 
 /// What a profile means on this host, one rule for each feature.

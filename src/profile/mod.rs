@@ -8,7 +8,7 @@ mod search;
 pub use builtin::BUILTIN;
 pub use extends::{Loaded, Loader, flatten};
 pub use layer::{Layer, LayerKind, Stack};
-pub use search::{Place, candidates, is_path};
+pub use search::{Place, candidates, directory_below, is_path};
 
 use crate::diag::{Code, Diagnostic, Origin, Sink, SourceId};
 use crate::feature::{

@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::NAME;
+
 /// What a definition of a name is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -15,6 +17,11 @@ pub enum Place {
 /// Says whether a name is a path: it has a slash in it.
 pub fn is_path(name: &OsStr) -> bool {
     name.as_encoded_bytes().contains(&b'/')
+}
+
+/// Returns the directory of profiles below a directory of configuration or data.
+pub fn directory_below(above: &Path) -> PathBuf {
+    above.join(NAME).join("profiles")
 }
 
 /// Returns the places where a name may be defined, the one that wins first: the directories,

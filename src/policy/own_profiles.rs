@@ -8,15 +8,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::NAME;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::feature::files::{self, Intent, Verb};
 use crate::feature::trust::{self, Followed};
+use crate::profile::{self, Place};
 
 /// The profiles that there are, and where others would be looked for.
 #[derive(Debug)]
-pub struct OwnProfiles<'f> {
+pub(super) struct OwnProfiles<'f> {
     facts: &'f dyn Facts,
     paths: BTreeSet<PathBuf>,
     /// Directories of profiles that the caller may not list: links in them are not known.
@@ -27,13 +27,13 @@ pub struct OwnProfiles<'f> {
 
 impl<'f> OwnProfiles<'f> {
     /// Finds them; `files` are those of this run, `user` is the command's.
-    pub fn new(files: &[PathBuf], user: u32, facts: &'f dyn Facts) -> Self {
+    pub(super) fn new(files: &[PathBuf], user: u32, facts: &'f dyn Facts) -> Self {
         let mut paths: BTreeSet<PathBuf> = facts.profile_directories().into_iter().collect();
         // A start with another environment, or by that user, looks there.
         let host = facts.users(Path::new("/"));
         let homes = [facts.caller().uid, user].map(|uid| host.uid(uid).map(|row| row.home.clone()));
         for home in homes.into_iter().flatten().filter(|home| facts.file(home).is_some()) {
-            paths.insert(home.join(".config").join(NAME).join("profiles"));
+            paths.insert(profile::directory_below(&home.join(".config")));
         }
         let owners = [facts.caller().uid, user];
         let mut unlisted = Vec::new();
@@ -69,7 +69,7 @@ impl<'f> OwnProfiles<'f> {
     }
 
     /// Refuses what `writer` grants where it is not known which profiles there are, or by which names.
-    pub fn refuse_unknown(&self, writer: Origin, sink: &mut Sink) {
+    pub(super) fn refuse_unknown(&self, writer: Origin, sink: &mut Sink) {
         for directory in &self.unlisted {
             let shown = printable_os(directory);
             let text = format!("profiles of sbx may lie in {shown}, which you may not list");
@@ -93,7 +93,7 @@ impl<'f> OwnProfiles<'f> {
     }
 
     /// Makes read-only what rules for files would let the command write.
-    pub fn narrow(&self, files: &mut files::Rule, sink: &mut Sink) {
+    pub(super) fn narrow(&self, files: &mut files::Rule, sink: &mut Sink) {
         for (path, Followed { path: real, fact, links }) in self.followed() {
             let shown = printable_os(path);
             let over = |link: &trust::Link| {
@@ -153,7 +153,7 @@ impl<'f> OwnProfiles<'f> {
     }
 
     /// Refuses a part of the host that is writable inside under whatever name.
-    pub fn refuse(&self, source: &Path, origin: Origin, sink: &mut Sink) {
+    pub(super) fn refuse(&self, source: &Path, origin: Origin, sink: &mut Sink) {
         for (path, Followed { path: real, links, .. }) in self.followed() {
             let is_over = links.iter().any(|link| link.path.starts_with(source));
             if !(is_over || real.starts_with(source) || source.starts_with(&real)) {
@@ -176,7 +176,7 @@ impl<'f> OwnProfiles<'f> {
 /// not see all of it.
 fn profiles_in(directory: &Path, facts: &dyn Facts) -> Option<Vec<(PathBuf, FileFact)>> {
     let paths = facts.names(directory)?.into_iter().map(|name| directory.join(name));
-    let profiles = paths.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let profiles = paths.filter(|path| Place::profile_name(path).is_some());
     let mut found = Vec::new();
     for path in profiles {
         match facts.file(&path) {
