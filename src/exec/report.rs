@@ -41,10 +41,12 @@ pub enum Part {
     Interpreter,
     /// A signal ended the process in this step.
     Killed,
+    /// No step: what sbx needs before the first.
+    Prepare,
 }
 
 impl Part {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Whole,
         Self::OpenSource,
         Self::Identity,
@@ -60,6 +62,7 @@ impl Part {
         Self::Parent,
         Self::Interpreter,
         Self::Killed,
+        Self::Prepare,
     ];
 
     fn code(self) -> u8 {

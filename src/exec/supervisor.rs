@@ -91,7 +91,7 @@ pub fn run(plan: &Plan, manner: &mut Manner<'_>, hooks: &Hooks) -> Run {
     };
     let progress = match Progress::new(steps) {
         Ok(progress) => progress,
-        Err(errno) => return nothing(Failure::new(0, Actor::Supervisor, Part::Make, errno)),
+        Err(errno) => return nothing(Failure::new(0, Actor::Supervisor, Part::Prepare, errno)),
     };
     let supervisor = Supervisor { image: &image, progress: &progress, hooks };
     let outcome = match supervisor.start() {
@@ -131,7 +131,7 @@ impl Supervisor<'_> {
         let mut running: Option<Running> = None;
         self.descriptors_are_open()?;
         // A descriptor of sbx's own must never become a standard stream of the command.
-        let first = |errno| Failure::new(0, Actor::Supervisor, Part::OpenSource, errno);
+        let first = |errno| Failure::new(0, Actor::Supervisor, Part::Prepare, errno);
         fd::ensure_std_open().map_err(first)?;
         for (step, op) in self.image.ops.iter().enumerate() {
             if self.image.actors.get(step) != Some(&Actor::Supervisor) {

@@ -31,6 +31,14 @@ const EISDIR: i32 = Errno::ISDIR.raw_os_error();
 /// Returns what is said about a failure, and sbx's exit status for it: 126 and 127 as a shell has
 /// them, 125 for everything else.
 pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic, u8) {
+    if failure.part == Part::Prepare {
+        let text = format!("cannot prepare the start: {}", describe(failure.errno));
+        let refusal = Diagnostic::error(Code::SetupFailed, text);
+        let help = limit_help(failure, plan).unwrap_or(
+            "look whether there is memory, and whether `/dev/null` is there and can be opened",
+        );
+        return (refusal.help(help), FAILED);
+    }
     let Some(step) = plan.steps.get(failure.step) else {
         let refusal = Diagnostic::error(Code::PlanLaw, "a step that the plan does not have failed");
         return (
@@ -104,7 +112,7 @@ fn limit_help(failure: &Failure, plan: &Plan) -> Option<&'static str> {
 
 fn part_words(part: Part) -> &'static str {
     match part {
-        Part::Whole | Part::Killed => "",
+        Part::Whole | Part::Killed | Part::Prepare => "",
         Part::OpenSource => ", opening the source",
         Part::Identity => ", looking whether it is what planning saw",
         Part::Make => ", making the mount",
