@@ -209,6 +209,19 @@ impl Flags<'_> {
         spec.kind.set(mounts::Kind::Bind, origin);
         let (from, to, option) = match parts.as_slice() {
             [from] => (from, from, None),
+            [_, option] if ["ro", "rw"].iter().any(|name| option == name) => {
+                self.bad(
+                    origin,
+                    format!("`{}` is no place", printable_os(option)),
+                    "write --bind FROM:TO:rw, with both paths",
+                );
+                return;
+            }
+            [_, to] if [",ro", ",rw"].iter().any(|end| to.as_bytes().ends_with(end.as_bytes())) => {
+                let help = "write --bind FROM:TO:ro, with a colon, and `\\,` for a comma in a path";
+                self.bad(origin, "a comma stands in front of an option", help);
+                return;
+            }
             [from, to] => (from, to, None),
             [from, to, option] => (from, to, Some(option)),
             _ => {
@@ -336,16 +349,18 @@ impl Flags<'_> {
         let is_word = !value.is_empty() && value.chars().all(bare);
         let mut line = format!("{key}={value}");
         if is_word && !is_read(&line) {
-            let word = crate::schema::toml_string(value);
-            let (text, item) = (format!("{key}={word}"), format!("{key}=[{word}]"));
-            let is_meant = is_read(&text) || !is_plain_toml(&line);
-            line = if is_read(&item) {
-                item
-            } else if is_meant {
-                text
-            } else {
-                line
-            };
+            let string = |word: &str| crate::schema::toml_string(word);
+            let items: Vec<String> = value.split(',').map(string).collect();
+            let forms = [
+                format!("{key}={}", string(value)),
+                format!("{key}=[{}]", items.join(",")),
+                format!("{key}=[{value}]"),
+            ];
+            // The one that can be read; else the first that has the type that the key takes.
+            let form = forms.iter().find(|form| is_read(form));
+            let form = form.or_else(|| forms.iter().find(|form| is_of_the_type(form)));
+            let form = form.or(forms.first().filter(|_| !is_plain_toml(&line)));
+            line = form.cloned().unwrap_or(line);
         }
         let source = self.sources.add(SourceKind::Flag, "--set", line.clone());
         self.used.push(source);
@@ -363,9 +378,19 @@ fn is_plain_toml(text: &str) -> bool {
 
 /// Says whether a line can be read without a problem.
 fn is_read(line: &str) -> bool {
+    !problems(line).has_errors()
+}
+
+/// Says whether a line has a value of the type that its key takes.
+fn is_of_the_type(line: &str) -> bool {
+    let of_form = [Code::Syntax, Code::WrongType, Code::UnknownKey];
+    !problems(line).all().iter().any(|one| of_form.contains(&one.code))
+}
+
+fn problems(line: &str) -> Sink {
     let mut sink = Sink::default();
     let _profile = Profile::read(line, Origin::DEFAULT.source, &mut sink);
-    !sink.has_errors()
+    sink
 }
 
 /// Splits at colons that no backslash stands before.

@@ -148,7 +148,8 @@ impl Library {
             let text = match self.text(&place) {
                 Ok(text) => text,
                 Err(error) => {
-                    told.sink.push(unreadable(error, None));
+                    let help = format!("write `--no-profile` to start `{name}` without it");
+                    told.sink.push(unreadable(error, None).help(help));
                     continue;
                 }
             };

@@ -83,16 +83,23 @@ fn hidden_directory(plan: &Plan, facts: &Live) -> Option<Diagnostic> {
         Action::Chdir { path } if step.origin.is_default() => Some(path.as_path()),
         _ => None,
     })?;
-    (inside != cwd).then(|| {
-        let text = format!(
+    // What is private there is made by the plan.
+    let is_private = plan.steps.iter().any(
+        |step| matches!(&step.action, Action::Tmpfs { target, .. } if target.as_path() == inside),
+    );
+    let text = if inside != cwd {
+        format!(
             "the working directory {} cannot be seen inside: the command ran in {}",
             printable_os(cwd),
             printable_os(inside)
-        );
-        Diagnostic::warning(Code::HiddenDirectory, text).help(
-            "if it missed files: show them with `--read .`, or `--write .` to have them changed",
         )
-    })
+    } else if is_private {
+        format!("the working directory {} is private inside: it began empty", printable_os(cwd))
+    } else {
+        return None;
+    };
+    let help = "if it missed files: show them with `--read .`, or `--write .` to have them changed";
+    Some(Diagnostic::warning(Code::HiddenDirectory, text).help(help))
 }
 
 /// Shows the steps that were carried out, as `plan` shows them.
@@ -110,6 +117,17 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
     }
 }
 
+/// Says whether flags choose where a command is searched for: what is found there may be anything of
+/// that name.
+fn chooses_path(flags: &Overrides) -> bool {
+    let is_path = |text: &OsString| {
+        let bytes = text.as_encoded_bytes();
+        bytes == b"PATH" || bytes.starts_with(b"PATH=") || bytes.contains(&b'*')
+    };
+    let sets = |text: &String| text.starts_with("env") && text.contains(['P', '*']);
+    flags.env.iter().any(is_path) || flags.set.iter().any(sets)
+}
+
 /// Everything up to the plan; nothing where an error was told.
 fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result<Option<Planned>> {
     let facts = Live::new()?;
@@ -119,7 +137,7 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
         // A program that lies where others can put one must not choose its rights by its name.
         let path = Path::new(command);
-        let is_trusted = !is_path(command)
+        let is_trusted = (!is_path(command) && !chooses_path(flags))
             || (path.is_absolute() && trust::decided_by_others(path, &facts).is_none());
         serving = is_trusted.then(|| library.serving(command, told)).flatten();
         names.extend(serving.clone().map(OsString::from));

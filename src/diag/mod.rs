@@ -133,6 +133,11 @@ impl Refusal {
         otherwise: impl Into<String>,
     ) -> Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
+        if found.contains(',') {
+            let items: Vec<String> =
+                found.split(',').map(|one| format!("\"{}\"", one.trim())).collect();
+            return self.help(format!("write each as an item of its own: {}", items.join(", ")));
+        }
         let begun = |name: &&&str| !found.is_empty() && name.starts_with(found);
         let begun: Vec<String> =
             known.iter().filter(begun).map(|name| format!("`{name}`")).collect();

@@ -101,15 +101,17 @@ pub struct Executable {
     pub origin: Origin,
 }
 
-/// A glob that was matched against the host.
+/// What is to be hidden, as it was written: inside, the same words may mean another place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glob {
+pub struct Hiding {
     /// As it was written.
     pub text: String,
-    /// With its variables replaced.
+    /// With its variables replaced: a glob.
     pub pattern: OsString,
     /// Where it was written.
     pub origin: Origin,
+    /// Place of its layer in the order of layers.
+    pub rank: usize,
 }
 
 /// All rules in force.
@@ -121,8 +123,8 @@ pub struct Rule {
     pub links: BTreeMap<PathBuf, Link>,
     /// Paths below which files may be executed.
     pub exec: Vec<Executable>,
-    /// Globs of what is hidden, which were matched against the host.
-    pub hiding: Vec<Glob>,
+    /// What is hidden, by the words that say so.
+    pub hiding: Vec<Hiding>,
     /// Paths that rules speak of and that the caller may not look at. Nothing is known about them,
     /// and a command that may write above them decides that.
     pub unseen: Vec<(PathBuf, Origin)>,
@@ -173,6 +175,9 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
     found.rule
 }
 
+/// What to do about several paths in one.
+const EACH_ALONE: &str = "write each path as an item, or with a flag, of its own";
+
 struct Finder<'a> {
     rule: Rule,
     context: &'a Context<'a>,
@@ -222,14 +227,16 @@ impl Finder<'_> {
         let home = spec.home.or(Home::Private);
         let at = home.origin.implied_by("`[files] home`");
         let verb = match home.value {
-            Home::None => return,
+            // A root directory may have it.
+            Home::None if home.origin.is_default() || root.directory.is_none() => return,
+            Home::None => Verb::Hide,
             Home::Private => Verb::Private,
             Home::HostRead => Verb::Read,
             Home::Host => Verb::Write,
         };
         // A root directory may call the home what it likes; which one the host shows, it may not.
         let path = match (verb, self.context.variables.get("HOME")) {
-            (Verb::Private, _) => self.context.home.to_owned(),
+            (Verb::Private | Verb::Hide, _) => self.context.home.to_owned(),
             (_, Ok(home)) => PathBuf::from(home),
             (_, Err(why)) => {
                 self.sink.push(why.told("~", at));
@@ -237,6 +244,15 @@ impl Finder<'_> {
             }
         };
         if path == Path::new("/") || !path.is_absolute() {
+            if !home.origin.is_default() {
+                let text = format!("the home of the user is `{}` inside", printable_os(&path));
+                self.sink.push(
+                    Diagnostic::error(Code::NotEnforceable, text)
+                        .at(home.origin)
+                        .help("give the user a home in the passwd file of the root")
+                        .help("remove `home`, and name the directories that are meant"),
+                );
+            }
             return;
         }
         // A root directory has homes of its own or none: there, nothing is implied.
@@ -283,12 +299,22 @@ impl Finder<'_> {
         out
     }
 
-    /// Notes the globs of what is hidden, where they have a meaning.
+    /// Notes what is hidden by the words that say so, where they have a meaning.
     fn hiding(&mut self, list: &List<Pattern>) {
-        for item in list.items().into_iter().filter(|item| item.value.group().is_none()) {
-            if let Some(pattern) = self.context.glob(item.value) {
-                let text = item.value.to_string();
-                self.rule.hiding.push(Glob { text, pattern, origin: item.origin });
+        let mut add = |text: String, pattern: OsString, origin: Origin| {
+            let rank = (self.context.rank)(origin);
+            self.rule.hiding.push(Hiding { text, pattern, origin, rank });
+        };
+        for item in list.items() {
+            let text = item.value.to_string();
+            let group = item.value.group().and_then(groups::members);
+            for member in group.unwrap_or_default() {
+                if let Some(pattern) = self.context.glob_of(&Pattern::new(member)) {
+                    add(text.clone(), pattern, item.origin);
+                }
+            }
+            if let (None, Some(pattern)) = (item.value.group(), self.context.glob_of(item.value)) {
+                add(text, pattern, item.origin);
             }
         }
     }
@@ -318,9 +344,9 @@ impl Finder<'_> {
                 }
                 for path in found.paths {
                     // A variable may stand for another path on the next start.
-                    let written = match self.context.glob(pattern) {
-                        None => printable(&pattern.text.to_string_lossy()),
-                        Some(_) => printable_os(&path),
+                    let written = match found.is_glob {
+                        false => printable(&pattern.text.to_string_lossy()),
+                        true => printable_os(&path),
                     };
                     out.push(Named { path, written, origin, is_optional });
                 }
@@ -376,8 +402,11 @@ impl Finder<'_> {
         } else if path != *shown {
             refusal = refusal.with_note(format!("it stands for {path}"));
         }
-        self.sink
-            .push(refusal.help(format!("create it, or write `?{shown}` if it may be missing")));
+        self.sink.push(if shown.contains(',') {
+            refusal.help(EACH_ALONE)
+        } else {
+            refusal.help(format!("create it, or write `?{shown}` if it may be missing"))
+        });
     }
 
     /// Puts a rule at a path; returns the rule that is in force there.
@@ -416,6 +445,10 @@ impl Finder<'_> {
                 self.missing(named, &real);
             }
             return None;
+        }
+        if fact.is_none() && !is_optional && shown.contains(',') {
+            let text = format!("`{shown}` is one path, and not there");
+            self.sink.push(Diagnostic::warning(Code::NoEffect, text).at(origin).help(EACH_ALONE));
         }
         let links =
             fact.as_ref().filter(|fact| fact.kind == FileKind::File).map_or(1, |fact| fact.nlink);

@@ -32,6 +32,18 @@ choice_leaf!(Kind, "\"bind\", \"tmpfs\", \"proc\", \"file\", \"dir\" or \"symlin
     ["bind" => Bind, "tmpfs" => Tmpfs, "proc" => Proc, "file" => File, "dir" => Dir, "symlink" => Symlink],
     reserved ["overlay", "sysfs", "devpts", "mqueue"]);
 
+impl Kind {
+    /// Returns the keys that it must have, besides `kind` and `to`.
+    fn needs(self) -> &'static [&'static str] {
+        match self {
+            Self::Bind => &["from"],
+            Self::File => &["contents"],
+            Self::Symlink => &["target"],
+            Self::Tmpfs | Self::Proc | Self::Dir => &[],
+        }
+    }
+}
+
 /// An option of a mount as it is written: one that is set, or the opposite of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of mount(8)")]
@@ -109,6 +121,17 @@ impl Mounts {
                         .at(to.origin)
                         .help(format!("write `kind`: {}", Kind::EXPECTS)),
                 );
+            }
+            if let Some(kind) = spec.kind.get() {
+                let missing = kind.value.needs().iter().filter(|key| !reader.has(key));
+                for key in missing.copied().collect::<Vec<_>>() {
+                    let text = format!("a {} needs `{key}`", kind.value.name());
+                    reader.sink.push(
+                        Diagnostic::error(Code::BadValue, text)
+                            .at(kind.origin)
+                            .help(format!("add `{key}` to this mount")),
+                    );
+                }
             }
             let key = to.value.to_string();
             if let Some((_, first)) = seen.iter().find(|(earlier, _)| *earlier == key) {
@@ -204,12 +227,7 @@ pub fn resolve(
 fn one(spec: &Spec, context: &Context<'_>, links: &mut Vec<Link>, sink: &mut Sink) -> Option<Rule> {
     // Where there is none, that was told when it was read.
     let kind = spec.kind.get()?;
-    let needed: &[&str] = match kind.value {
-        Kind::Bind => &["from"],
-        Kind::File => &["contents"],
-        Kind::Symlink => &["target"],
-        Kind::Tmpfs | Kind::Proc | Kind::Dir => &[],
-    };
+    let needed = kind.value.needs();
     let allowed: &[&str] = match kind.value {
         Kind::Bind => &["options"],
         Kind::Tmpfs => &["options", "size", "inodes", "mode"],
@@ -217,13 +235,6 @@ fn one(spec: &Spec, context: &Context<'_>, links: &mut Vec<Link>, sink: &mut Sin
         Kind::Proc | Kind::Symlink => &[],
     };
     let written = spec.show();
-    for key in needed.iter().filter(|key| !written.iter().any(|(found, _)| found == *key)) {
-        sink.push(
-            Diagnostic::error(Code::BadValue, format!("a {} needs `{key}`", kind.value.name()))
-                .at(kind.origin)
-                .help(format!("add `{key}` to this mount")),
-        );
-    }
     for (key, shown) in &written {
         let known = ["kind", "to"].contains(key) || needed.contains(key) || allowed.contains(key);
         if !known {

@@ -66,9 +66,9 @@ impl Context<'_> {
         Ok(Path::new(&cwd).join(text).into_os_string())
     }
 
-    /// Returns a pattern that is a glob, with its variables replaced.
-    pub fn glob(&self, pattern: &Pattern) -> Option<OsString> {
-        self.expanded(pattern).ok().filter(|text| path::is_glob(text))
+    /// Returns a pattern with its variables replaced, as a glob, where they are set.
+    pub fn glob_of(&self, pattern: &Pattern) -> Option<OsString> {
+        self.expanded(pattern).ok()
     }
 
     /// Returns every path that a pattern stands for.
@@ -81,7 +81,7 @@ impl Context<'_> {
             return path::glob(&text, self.facts);
         }
         let paths = vec![self.path(pattern)?];
-        Ok(path::Matched { paths, unlisted: Vec::new() })
+        Ok(path::Matched { paths, ..path::Matched::default() })
     }
 }
 

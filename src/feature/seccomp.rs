@@ -95,13 +95,26 @@ section! {
     }
 }
 
+const NEEDS_CALLS: &str = "add `calls = [\"NAME\"]` with the system calls that it is about";
+const NEEDS_ACTION: &str =
+    "write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\"";
+
 impl Leaf for RuleSpec {
     const EXPECTS: &'static str = "a table";
     const EXPECTS_LIST: &'static str = "an array of tables";
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let mut spec = Self::default();
-        reader.table(value, |reader| Section::read(&mut spec, reader));
+        let origin = reader.origin(value);
+        reader.table(value, |reader| {
+            Section::read(&mut spec, reader);
+            for (key, help) in [("calls", NEEDS_CALLS), ("action", NEEDS_ACTION)] {
+                if !reader.has(key) {
+                    let text = format!("a rule needs `{key}`");
+                    reader.sink.push(Diagnostic::error(Code::BadValue, text).at(origin).help(help));
+                }
+            }
+        });
         Some(spec)
     }
 
@@ -268,30 +281,16 @@ fn one_rule(
     sink: &mut Sink,
 ) {
     let spec = rule.value;
-    let verdict = match spec.action.get() {
-        None => {
-            sink.push(
-                Diagnostic::error(Code::BadValue, "a rule needs `action`").at(rule.origin).help(
-                    "write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\"",
-                ),
-            );
+    // Where there is none, that was told when it was read.
+    let Some(action) = spec.action.get() else { return };
+    let verdict = match Verdict::parse(&action.value) {
+        Ok(verdict) => verdict,
+        Err(why) => {
+            let refusal = Diagnostic::error(Code::BadValue, why.to_string()).at(action.origin);
+            sink.push(refusal.help(NEEDS_ACTION));
             return;
         }
-        Some(action) => match Verdict::parse(&action.value) {
-            Ok(verdict) => verdict,
-            Err(why) => {
-                sink
-                    .push(Diagnostic::error(Code::BadValue, why.to_string()).at(action.origin).help(
-                    "write \"allow\", \"kill\", \"trap\", \"log\", or an errno such as \"EPERM\"",
-                ));
-                return;
-            }
-        },
     };
-    if spec.calls.items().is_empty() {
-        let refusal = Diagnostic::error(Code::BadValue, "a rule needs `calls`").at(rule.origin);
-        sink.push(refusal.help("add `calls = [\"NAME\"]` with the system calls that it is about"));
-    }
     let tests: Vec<ArgTest> =
         spec.args.items().iter().map(|item| item.value.test.clone()).collect();
     for name in spec.calls.items() {

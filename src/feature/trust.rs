@@ -22,6 +22,8 @@ pub struct Link {
     /// Whether every rule that leads over it may be left out.
     pub is_optional: bool,
     owner: u32,
+    /// Where the whole path leads in the end.
+    end: PathBuf,
     /// Who owns what it leads to in the end.
     leads_to: Option<u32>,
 }
@@ -46,9 +48,18 @@ pub fn follow(path: &Path, origin: Origin, facts: &dyn Facts) -> Result<Followed
     let (path, links) = path::follow(path, Path::new("/"), path::AtEnd::Follow, &target)?;
     let fact = facts.file(&path);
     let leads_to = fact.as_ref().map(|fact| fact.uid);
+    let path_of_all = path.clone();
     let link = |path: PathBuf| {
         let FileFact { link, uid, .. } = facts.file(&path)?;
-        Some(Link { path, target: link?, origin, is_optional: false, owner: uid, leads_to })
+        Some(Link {
+            path,
+            target: link?,
+            origin,
+            is_optional: false,
+            owner: uid,
+            end: path_of_all.clone(),
+            leads_to,
+        })
     };
     let links = links.into_iter().filter_map(link).collect();
     Ok(Followed { path, fact, links })
@@ -90,7 +101,7 @@ impl Judge<'_> {
                 format!("`{}` is a link that must not be followed", printable_os(&link.path)),
             )
             .label(link.origin, "this rule leads over it")
-            .help(format!("name what it leads to: `{target}`"));
+            .help(format!("name the place itself: `{}`", printable_os(&link.end)));
             sink.push(match writable {
                 Some((_, origin)) => diagnostic
                     .label(*origin, "the command can write here")

@@ -32,6 +32,8 @@ pub struct Matched {
     pub paths: Vec<PathBuf>,
     /// Directories that could not be listed: more may match in them.
     pub unlisted: Vec<PathBuf>,
+    /// Whether they were searched for.
+    pub is_glob: bool,
 }
 
 /// Returns every path that a glob matches.
@@ -77,7 +79,7 @@ pub fn glob(text: &OsStr, facts: &dyn Files) -> Result<Matched, NoPath> {
         next.dedup();
         found = next;
     }
-    Ok(Matched { paths: found, unlisted: search.unlisted })
+    Ok(Matched { paths: found, unlisted: search.unlisted, is_glob: true })
 }
 
 struct Search<'a> {

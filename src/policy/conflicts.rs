@@ -1,15 +1,16 @@
 //! What only the rules for files and mounts together show: two that undo each other, and one that
 //! comes to nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::{Facts, FileKind};
+use crate::facts::{Facts, FileKind, Files as _};
 use crate::feature::{files, mounts, root};
-use crate::path;
+use crate::path::{self, AtEnd};
 use crate::plan::MountOption;
-use crate::tree::{Inside, Tree};
+use crate::tree::{Inside, Tree, View};
 
 /// Paths of the host that the command can write, and who granted them.
 pub(super) struct Writable {
@@ -72,70 +73,94 @@ pub(super) fn unseen(files: &files::Rule, writable: &[(PathBuf, Origin)], sink: 
 /// Refuses a part of the host that shows a hidden path under another name, and warns of one that
 /// makes writable what a rule has read-only.
 pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink: &mut Sink) {
-    for (path, intent) in &policy.files.intents {
-        let shown = printable_os(path);
+    let parts = tree.shown();
+    let views = |path: &Path| -> Vec<View> {
         // A rule speaks of what has this path outside, and of what has it inside.
         let inside = tree.beneath(path).filter(|host| host != path);
-        if let (files::Verb::Hide, false, Some(host)) = (intent.verb, intent.is_optional, &inside) {
-            let fact = facts.file(host).filter(|fact| fact.kind == FileKind::File);
-            if let Some(links) = fact.map(|fact| fact.nlink).filter(|links| *links > 1) {
-                sink.push(files::other_names(&shown, links).at(intent.origin));
-            }
-        }
+        let hosts = std::iter::once(path.to_owned()).chain(inside);
         let is_there = |host: &PathBuf| facts.file(host).is_some() || facts.is_closed(host);
-        let hosts = std::iter::once(path.clone()).chain(inside).filter(is_there);
-        let views = hosts.flat_map(|host| tree.views(&host));
-        for view in views.filter(|view| !view.place.starts_with(path)) {
+        let views = hosts.filter(is_there).flat_map(|host| parts.views(&host));
+        views.filter(|view| !view.place.starts_with(path)).collect()
+    };
+    let rules = policy.files.intents.iter().filter(|(_, rule)| rule.verb == files::Verb::Hide);
+    let mut hidden: BTreeMap<&Path, Origin> =
+        rules.map(|(path, rule)| (path.as_path(), rule.origin)).collect();
+    hidden.extend(tree.covers());
+    for (path, origin) in hidden {
+        let shown = printable_os(path);
+        for view in views(path) {
             let place = printable_os(&view.place);
-            if intent.verb == files::Verb::Hide {
-                sink.push(
-                    Diagnostic::error(
-                        Code::Conflict,
-                        format!("`{shown}` is hidden, and can be seen as `{place}`"),
-                    )
+            let text = format!("`{shown}` is hidden, and can be seen as `{place}`");
+            sink.push(
+                Diagnostic::error(Code::Conflict, text)
                     .at(view.origin)
-                    .label(intent.origin, "it is hidden here")
+                    .label(origin, "it is hidden here")
                     .help(if view.place == Path::new("/") {
                         "hide something smaller: this is the root".to_owned()
                     } else {
                         format!("hide `{place}` as well, or show a smaller part of the tree")
                     }),
-                );
-            } else if intent.verb == files::Verb::Read && view.is_part && view.is_writable {
-                sink.push(
-                    Diagnostic::warning(
-                        Code::Weakened,
-                        format!("`{shown}` is read-only, and can be written as `{place}`"),
-                    )
+            );
+        }
+    }
+    for (path, intent) in &policy.files.intents {
+        let shown = printable_os(path);
+        if (intent.verb, intent.is_optional) == (files::Verb::Hide, false) {
+            let host = tree.beneath(path).filter(|host| host != path);
+            let fact = host.and_then(|host| facts.file(&host));
+            let fact = fact.filter(|fact| fact.kind == FileKind::File && fact.nlink > 1);
+            if let Some(fact) = fact {
+                sink.push(files::other_names(&shown, fact.nlink).at(intent.origin));
+            }
+        }
+        let is_read = intent.verb == files::Verb::Read;
+        let writable = |view: &View| is_read && view.is_part && view.is_writable;
+        for view in views(path).into_iter().filter(writable) {
+            let place = printable_os(&view.place);
+            let text = format!("`{shown}` is read-only, and can be written as `{place}`");
+            sink.push(
+                Diagnostic::warning(Code::Weakened, text)
                     .at(view.origin)
                     .label(intent.origin, "it is read-only here"),
-                );
-            }
+            );
         }
     }
 }
 
-/// Refuses to hide by a glob that also matches what only the command would find: it was matched
-/// against the host.
-pub(super) fn globs(policy: &Policy, tree: &Tree<'_>, sink: &mut Sink) {
+/// Refuses to hide by words that also stand for what only the command would find: they were looked
+/// up on the host.
+pub(super) fn unhidden(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink: &mut Sink) {
     if policy.mounts.is_empty() && policy.root.directory.is_none() {
         return;
     }
-    for glob in &policy.files.hiding {
-        let told = |text: String| Diagnostic::error(Code::NotEnforceable, text).at(glob.origin);
-        let found = match path::glob(&glob.pattern, &Inside(tree)) {
+    for hiding in &policy.files.hiding {
+        let told = |text: String| Diagnostic::error(Code::NotEnforceable, text).at(hiding.origin);
+        let found = match path::glob(&hiding.pattern, &Inside(tree)) {
             Ok(found) => found,
             Err(why) => {
-                sink.push(why.told(&glob.text, glob.origin));
+                sink.push(why.told(&hiding.text, hiding.origin));
                 continue;
             }
         };
-        let shown = found.paths.iter().find(|path| !Inside(tree).hides(path));
+        let is_over = |path: &Path| {
+            let mut above = policy.mounts.iter().filter(|mount| mount.rank > hiding.rank);
+            above.any(|mount| tree.inside(&mount.to) == Inside(tree).led(path, AtEnd::Follow))
+        };
+        let mut shown = found.paths.iter().filter(|path| !Inside(tree).hides(path));
+        let shown = shown.find(|path| !is_over(path));
         if let Some(path) = shown.map(printable_os) {
-            let text = format!("`{path}` matches `{}` inside, and nothing hides it", glob.text);
+            let text = format!("`{path}` matches `{}` inside, and nothing hides it", hiding.text);
             sink.push(told(text).help(format!("hide it by its name as well: `{path}`")));
-        } else if let Some(path) = found.unlisted.first().map(printable_os) {
-            let text = format!("what `{}` matches in {path} is not known", glob.text);
+            continue;
+        }
+        // What keeps the caller out may be its own, closed by an earlier sandbox.
+        let owners = [facts.caller().uid, policy.user.entry.uid];
+        let is_own = |path: &&PathBuf| {
+            let fact = Inside(tree).file(path);
+            fact.is_some_and(|fact| fact.uid != 0 && owners.contains(&fact.uid))
+        };
+        if let Some(path) = found.unlisted.iter().find(is_own).map(printable_os) {
+            let text = format!("what `{}` matches in {path} is not known", hiding.text);
             sink.push(told(text).help("name the paths to hide one by one"));
         }
     }

@@ -1,14 +1,16 @@
 //! Lays out the tree of files inside: what each rule puts where.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
-use crate::facts::{Facts, FileKind};
+use crate::facts::{Facts, FileKind, Files as _};
 use crate::feature::files::{self, Intent, Verb};
 use crate::feature::{dev, mounts, network, root, user};
+use crate::path::{self, AtEnd};
 use crate::plan::{MountOption, Namespace, SourceIdentity};
-use crate::tree::{Base, Node, Tree};
+use crate::tree::{Base, Inside, Node, Tree};
 
 /// Returns the tree that a policy comes to.
 pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts, sink: &mut Sink) -> Tree<'f> {
@@ -41,20 +43,12 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts, sink: &mut Sink) -
     if policy.root.kind == root::Kind::System {
         hosts_file(policy, &mut tree);
     }
-    for mount in &policy.mounts {
-        mount_node(policy, mount, &mut tree, sink);
-    }
+    mount_nodes(policy, &mut tree, sink);
+    // Nothing is made a mount of its own in what is left out.
+    tree.prune();
     executable_parts(policy, &mut tree, facts);
-    // What is less than the command may do above must stay where it is, on the next start too.
-    let less = |(_, intent): &(&PathBuf, &Intent)| intent.verb != Verb::Write;
-    for (path, intent) in policy.files.intents.iter().filter(less) {
-        pin(policy, path, intent.origin, &mut tree);
-    }
-    if let Some(repository) = &policy.repository
-        && let Some(writer) = policy.files.writer(repository)
-    {
-        tree.pin(repository, writer.origin.implied_by("`$PROJECT`"));
-    }
+    hide_inside(policy, &mut tree);
+    pins(policy, &mut tree, sink);
     tree.prune();
     tree
 }
@@ -114,6 +108,44 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
         (_, _, true) => 0o700,
         (Some(fact), ..) if fact.mode & 0o7777 != 0 => fact.mode & 0o1777,
         _ => 0o755,
+    }
+}
+
+/// Keeps what is less than the command may do above it where it is, on the next start too.
+fn pins(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
+    let less = |(_, intent): &(&PathBuf, &Intent)| intent.verb != Verb::Write;
+    for (path, intent) in policy.files.intents.iter().filter(less) {
+        pin(policy, path, intent.origin, tree);
+    }
+    let covers: Vec<_> = tree.covers().map(|(path, origin)| (path.to_owned(), origin)).collect();
+    for (path, origin) in covers {
+        pin(policy, &path, origin, tree);
+    }
+    for mount in &policy.mounts {
+        let is_writable = match &mount.rule {
+            mounts::Rule::Bind { options, .. } => !options.contains(&MountOption::Ro),
+            mounts::Rule::Tmpfs { .. } | mounts::Rule::Proc | mounts::Rule::File { .. } => false,
+            mounts::Rule::Directory { .. } | mounts::Rule::Symlink { .. } => true,
+        };
+        if !is_writable {
+            pin(policy, &tree.inside(&mount.to), mount.origin, tree);
+        }
+    }
+    let Some(repository) = &policy.repository else { return };
+    let views = tree.shown().views(repository);
+    for view in views.into_iter().filter(|view| view.is_writable && view.is_part) {
+        if Inside(tree).file(&view.place).is_some_and(|fact| fact.kind == FileKind::Link) {
+            let text = format!(
+                "`{}` is a link that the command could remove: the next start would have another project",
+                printable_os(&view.place)
+            );
+            sink.push(
+                Diagnostic::error(Code::NotEnforceable, text)
+                    .label(view.origin, "the command can write here")
+                    .help("have the repository itself in the place of the link"),
+            );
+        }
+        tree.pin(&view.place, view.origin.implied_by("`$PROJECT`"));
     }
 }
 
@@ -243,23 +275,47 @@ fn follow_exec(
     options
 }
 
-fn mount_node(policy: &Policy, mount: &mounts::Mount, tree: &mut Tree<'_>, sink: &mut Sink) {
-    let to = tree.inside(&mount.to);
-    match stands_behind(policy, mount, &to, tree) {
-        Ok(true) => return,
-        Ok(false) => {}
-        Err(diagnostic) => {
-            sink.push(diagnostic);
-            return;
+/// Puts every mount in its place, parents first. Between two at one place the higher layer's is there,
+/// however it is written.
+fn mount_nodes(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
+    let mut mounts: Vec<&mounts::Mount> = policy.mounts.iter().collect();
+    mounts.sort_by_key(|mount| (mount.to.components().count(), mount.rank));
+    let mut there: BTreeMap<PathBuf, &mounts::Mount> = BTreeMap::new();
+    for mount in mounts {
+        let to = tree.inside(&mount.to);
+        match there.get(&to) {
+            Some(other) if other.rank > mount.rank => continue,
+            Some(other) if other.rank == mount.rank => {
+                let text = format!("two mounts on `{}`", printable_os(&to));
+                sink.push(
+                    Diagnostic::error(Code::Duplicate, text)
+                        .label(mount.origin, "second one")
+                        .label(other.origin, "first one")
+                        .help("remove one of them"),
+                );
+                continue;
+            }
+            _ => {}
+        }
+        match stands_behind(policy, mount, &to, tree) {
+            Ok(true) => {}
+            Ok(false) => {
+                mount_node(policy, mount, &to, tree);
+                there.insert(to, mount);
+            }
+            Err(diagnostic) => sink.push(diagnostic),
         }
     }
+}
+
+fn mount_node(policy: &Policy, mount: &mounts::Mount, to: &Path, tree: &mut Tree<'_>) {
     let node = match mount.rule.clone() {
         mounts::Rule::Bind { source, identity, options, says_exec } => {
-            let options = follow_exec(policy, &to, options, says_exec);
+            let options = follow_exec(policy, to, options, says_exec);
             Node::Bind { source, identity, options, is_pinned: false }
         }
         mounts::Rule::Tmpfs { size, inodes, mode, options, says_exec } => {
-            let options = follow_exec(policy, &to, options, says_exec);
+            let options = follow_exec(policy, to, options, says_exec);
             let owner = policy.user.ids();
             Node::Tmpfs { size, inodes, mode, owner, options }
         }
@@ -269,6 +325,20 @@ fn mount_node(policy: &Policy, mount: &mounts::Mount, tree: &mut Tree<'_>, sink:
         mounts::Rule::Symlink { target } => Node::Symlink { target: target.into() },
     };
     tree.put(to, node, mount.origin);
+}
+
+/// Hides what the words of a rule stand for inside: links there may lead elsewhere than the host's.
+fn hide_inside(policy: &Policy, tree: &mut Tree<'_>) {
+    if policy.mounts.is_empty() && policy.root.directory.is_none() {
+        return;
+    }
+    for hiding in policy.files.hiding.iter().filter(|hiding| !path::is_glob(&hiding.pattern)) {
+        let place = Inside(tree).led(&path::unescape(&hiding.pattern), AtEnd::Follow);
+        let is_mount = policy.mounts.iter().any(|mount| tree.inside(&mount.to) == place);
+        if !is_mount && !Inside(tree).hides(&place) && Inside(tree).file(&place).is_some() {
+            tree.put(place, Node::Cover, hiding.origin);
+        }
+    }
 }
 
 /// Says whether a mount gives way to what is at its place already.
@@ -282,19 +352,19 @@ fn stands_behind(
     tree: &Tree<'_>,
 ) -> Result<bool, Diagnostic> {
     let shown = printable_os(to);
-    let rule = policy.files.intents.get(to).filter(|rule| rule.verb == Verb::Hide);
     let is_directory = matches!(mount.rule, mounts::Rule::Directory { .. });
-    if let Some(hidden) = rule {
-        // As between rules, the higher layer wins; what makes sure that a directory is there shows
-        // nothing, whatever layer it is of.
-        if hidden.rank > mount.rank {
+    let written = policy.files.intents.get(to).filter(|rule| rule.origin.via.is_none());
+    if let Some(rule) = written {
+        // As between rules, the higher layer wins; inside one, a mount stands above a rule, but what
+        // is hidden is hidden. What makes sure that a directory is there shows nothing.
+        if rule.rank > mount.rank {
             return Ok(true);
         }
-        if hidden.rank == mount.rank || is_directory {
+        if rule.verb == Verb::Hide && (rule.rank == mount.rank || is_directory) {
             let text = format!("`{shown}` is hidden, and a mount is to be there");
             return Err(Diagnostic::error(Code::Conflict, text)
                 .at(mount.origin)
-                .label(hidden.origin, "it is hidden here")
+                .label(rule.origin, "it is hidden here")
                 .help("remove one of the two"));
         }
     }

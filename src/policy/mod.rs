@@ -117,7 +117,7 @@ pub fn resolve(
         dev: dev::resolve(&profile.dev, &root),
         env,
         command: command?,
-        repository: names.inner_repository(),
+        repository: names.repository(),
         landlock_spec: profile.landlock.clone(),
         limits,
         landlock,
@@ -138,7 +138,7 @@ pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     let mut plan = Builder::default();
     let tree = layout::tree(policy, facts, sink);
     conflicts::second_views(policy, &tree, facts, sink);
-    conflicts::globs(policy, &tree, sink);
+    conflicts::unhidden(policy, &tree, facts, sink);
     conflicts::no_effect(policy, &tree, sink);
     let workdir = workdir(policy, &tree, facts, sink, &mut plan);
     // Ids are mapped before anything is done in the namespace.
@@ -253,6 +253,13 @@ fn workdir(
     }
     let cwd = &facts.caller().cwd;
     if cwd.is_absolute() && tree.has_directory(cwd) {
+        if tree.is_empty_at(cwd) {
+            let text = format!(
+                "the working directory {} is another inside, private and empty",
+                printable_os(cwd)
+            );
+            plan.note(text, Origin::DEFAULT);
+        }
         return (cwd.clone(), Origin::DEFAULT);
     }
     let home = &policy.user.entry.home;

@@ -51,9 +51,13 @@ impl<'f> OwnProfiles<'f> {
                 continue;
             };
             for (path, fact) in found {
+                let led = trust::follow(&path, Origin::DEFAULT, facts).ok();
                 if fact.kind == FileKind::Link {
-                    links.push(path);
-                } else if fact.nlink > 1 && fact.uid != 0 && owners.contains(&fact.uid) {
+                    links.push(path.clone());
+                }
+                let Some(fact) = led.and_then(|led| led.fact) else { continue };
+                let is_file = fact.kind == FileKind::File;
+                if is_file && fact.nlink > 1 && fact.uid != 0 && owners.contains(&fact.uid) {
                     doubled.push(path);
                 }
             }
@@ -140,15 +144,29 @@ impl<'f> OwnProfiles<'f> {
                     Diagnostic::error(Code::OwnProfiles, text)
                         .at(grant.origin)
                         .help(format!(
-                            "create it, `mkdir -p {shown}`: where it is there it is kept read-only"
+                            "create it, `{}`: where it is there it is kept read-only",
+                            self.make(&real)
                         ))
                         .help("or grant less"),
                 );
             } else {
                 let origin = grant.origin.implied_by("`profiles are never writable inside`");
-                let intent = Intent { verb: Verb::Read, fact, origin, ..grant };
+                let intent = Intent { verb: Verb::Read, fact, is_optional: false, origin, ..grant };
                 files.intents.insert(real, intent);
             }
+        }
+    }
+
+    /// Returns the command that makes a directory, as the one whose home it lies in.
+    fn make(&self, directory: &Path) -> String {
+        let shown = printable_os(directory);
+        let host = self.facts.users(Path::new("/"));
+        let user = host.passwd.iter().find(|row| {
+            row.uid != 0 && row.home != Path::new("/") && directory.starts_with(&row.home)
+        });
+        match user.filter(|_| self.facts.caller().uid == 0) {
+            Some(user) => format!("runuser -u {} -- mkdir -p {shown}", user.name),
+            None => format!("mkdir -p {shown}"),
         }
     }
 

@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::facts::{Facts, Passwd};
-use crate::path::{NoPath, Variables};
+use crate::path::{NoPath, Pattern, Variables};
 use crate::profile::Profile;
+use crate::value::List;
 
 /// Gives the variables their values for one user.
 pub(super) struct Names<'a> {
@@ -39,20 +40,33 @@ impl Names<'_> {
         self.repositories().next().unwrap_or(cwd).to_owned()
     }
 
-    /// Tops of the git repositories that the working directory is in, innermost first.
+    /// Tops of the git repositories that the working directory is in, innermost first. A `.git` of
+    /// somebody else is none (git-config(1), `safe.directory`); one that was closed may be one.
     fn repositories(&self) -> impl Iterator<Item = &Path> {
-        let has_git = |directory: &&Path| self.facts.file(&directory.join(".git")).is_some();
+        let known = [0, self.facts.caller().uid, self.user.uid];
+        let has_git = move |directory: &&Path| {
+            let git = directory.join(".git");
+            let is_own = self.facts.file(&git).is_some_and(|fact| known.contains(&fact.uid));
+            is_own || self.facts.is_closed(&git)
+        };
         // A repository that is the whole home, or lies above it, is not a project.
         let is_project = |path: &&Path| !self.user.home.starts_with(path);
         self.facts.caller().cwd.ancestors().filter(has_git).take_while(is_project)
     }
 
-    /// Returns the `.git` that makes a directory the project where it lies in the repository of
-    /// another: without it, the next start would have that one as its project.
-    pub(super) fn inner_repository(&self) -> Option<PathBuf> {
+    /// Returns the `.git` that makes a directory the project, where the next start would have another
+    /// one without it and that matters: it lies in the repository of another, or rules that take
+    /// something away name the project.
+    pub(super) fn repository(&self) -> Option<PathBuf> {
         let mut tops = self.repositories();
-        let (inner, _outer) = (tops.next()?, tops.next()?);
-        Some(inner.join(".git"))
+        let inner = tops.next()?;
+        let files = &self.profile.files;
+        let takes = [&files.hide, &files.read, &files.private];
+        let names = |list: &&List<Pattern>| {
+            list.items().iter().any(|item| item.value.text.to_string_lossy().contains("PROJECT"))
+        };
+        let matters = tops.next().is_some() || takes.iter().any(names);
+        matters.then(|| inner.join(".git"))
     }
 
     fn xdg(&self, name: &str) -> Option<OsString> {
@@ -86,7 +100,19 @@ impl Variables for Names<'_> {
                         NO_PROJECT,
                     ));
                 }
-                if self.facts.file(&project).is_none_or(|fact| fact.mode & 0o002 != 0) {
+                let fact = self.facts.file(&project);
+                let owners = [self.facts.caller().uid, self.user.uid];
+                let is_open = |fact: &crate::facts::FileFact| fact.mode & 0o002 != 0;
+                if fact.as_ref().is_some_and(|fact| {
+                    is_open(fact) && fact.uid != 0 && owners.contains(&fact.uid)
+                }) {
+                    // A command that could write there may have opened it, to be rid of a rule.
+                    return Err(NoPath::missing(
+                        "everybody can write the project",
+                        "take that from them: `chmod o-w` on the directory",
+                    ));
+                }
+                if fact.is_none_or(|fact| is_open(&fact)) {
                     return Err(NoPath::unset(
                         "there is no project here: everybody can write the working directory",
                         NO_PROJECT,

@@ -16,7 +16,20 @@ pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<De
         let origin = Origin::new(source, error.span().unwrap_or_default());
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         let refusal = Diagnostic::error(Code::Syntax, message).at(origin);
-        sink.push(refusal.help("correct the TOML: a line is a `[section]` or a `key = value`"));
+        let unquoted = [
+            "expected `nan`",
+            "expected `inf`",
+            "must be quoted",
+            "expected `true`",
+            "expected `false`",
+        ];
+        sink.push(refusal.help(if unquoted.iter().any(|words| error.message().contains(words)) {
+            "write a string in quotes: `key = \"value\"`"
+        } else if error.message().contains("duplicate key") {
+            "remove one of the two: a section or key is written once"
+        } else {
+            "correct the TOML: a line is a `[section]` or a `key = value`"
+        }));
     }
     table
 }

@@ -18,7 +18,8 @@ impl Inside<'_> {
         at.ancestors().any(|at| self.0.nodes.get(at).is_some_and(|found| found.node == Node::Cover))
     }
 
-    fn led(&self, path: &Path, at_end: AtEnd) -> PathBuf {
+    /// Returns where a path leads inside.
+    pub fn led(&self, path: &Path, at_end: AtEnd) -> PathBuf {
         path::follow(path, Path::new("/"), at_end, &|at| self.look(at)?.link)
             .map_or(path.to_owned(), |(path, _)| path)
     }
@@ -36,10 +37,11 @@ impl Inside<'_> {
                 Some(FileFact { link, ..FileFact::made(FileKind::Link) })
             }
             Some(Node::File { .. }) => Some(FileFact::made(FileKind::File)),
-            Some(Node::Tmpfs { .. } | Node::Proc | Node::Devpts | Node::Directory { .. }) => {
+            Some(Node::Tmpfs { .. } | Node::Proc | Node::Devpts) => {
                 Some(FileFact::made(FileKind::Directory))
             }
-            None => match tree.ground(at) {
+            // One that is made sure of may be the host's.
+            Some(Node::Directory { .. }) | None => match tree.ground(at) {
                 Ground::Host(host, _) | Ground::Proc(host, _) => tree.facts.file(&host),
                 Ground::Made(_) => {
                     let holds = tree.nodes.keys().any(|below| below.starts_with(at));
@@ -69,11 +71,11 @@ impl Files for Inside<'_> {
         let mut names = match tree.nodes.get(&at).map(|entry| &entry.node) {
             Some(Node::Bind { source, .. }) => tree.facts.names(source)?,
             Some(Node::Proc) => tree.facts.names(Path::new("/proc"))?,
-            Some(_) => Vec::new(),
-            None => match tree.ground(&at) {
+            Some(Node::Directory { .. }) | None => match tree.ground(&at) {
                 Ground::Host(host, _) | Ground::Proc(host, _) => tree.facts.names(&host)?,
                 Ground::Made(_) | Ground::Hidden(_) | Ground::Leaf(..) => Vec::new(),
             },
+            Some(_) => Vec::new(),
         };
         let below = tree.nodes.keys().filter_map(|path| path.strip_prefix(&at).ok());
         names.extend(below.filter_map(|path| path.iter().next().map(OsStr::to_owned)));

@@ -12,9 +12,9 @@ mod view;
 
 pub use access::{Access, AccessKind};
 pub use inside::Inside;
-pub use view::View;
+pub use view::{Shown, View};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::diag::Origin;
@@ -180,6 +180,12 @@ impl<'f> Tree<'f> {
             || matches!(self.ground(path), Ground::Host(..))
     }
 
+    /// Returns the places where nothing is to be seen, and who said so.
+    pub fn covers(&self) -> impl Iterator<Item = (&Path, Origin)> {
+        let covers = self.nodes.iter().filter(|(_, entry)| entry.node == Node::Cover);
+        covers.map(|(path, entry)| (path.as_path(), entry.origin))
+    }
+
     /// Returns the places at which something is mounted.
     pub fn mount_points(&self) -> impl Iterator<Item = &Path> {
         let is_mount = |node: &Node| match node {
@@ -205,15 +211,17 @@ impl<'f> Tree<'f> {
             let found = self.nodes.iter().filter(|(_, entry)| wanted(entry));
             found.map(|(path, _)| path.clone()).collect()
         };
-        let hidden = of(&|entry| entry.node == Node::Cover);
-        let binds = of(&|entry| entry.is_optional && matches!(entry.node, Node::Bind { .. }));
+        let hidden: BTreeSet<PathBuf> =
+            of(&|entry| entry.node == Node::Cover).into_iter().collect();
+        let is_mount = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
+        let mounts = of(&|entry| entry.is_optional && is_mount(&entry.node));
         let links = of(&|entry| entry.is_optional && matches!(entry.node, Node::Symlink { .. }));
         self.nodes.retain(|path, entry| {
-            let is_below = |above: &PathBuf| path != above && path.starts_with(above);
             let may_go = entry.origin.via.is_some() || entry.is_optional;
-            !may_go || entry.node == Node::Cover || !hidden.iter().any(is_below)
+            let is_below = || path.ancestors().skip(1).any(|above| hidden.contains(above));
+            !may_go || entry.node == Node::Cover || !is_below()
         });
-        for path in binds {
+        for path in mounts {
             let Ground::Host(host, _) = self.ground(&path) else { continue };
             if self.facts.file(&host).is_none() && !self.facts.is_closed(&host) {
                 self.nodes.remove(&path);

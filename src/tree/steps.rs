@@ -145,7 +145,7 @@ impl Tree<'_> {
             )
             .at(entry.origin)
             .help(format!(
-                "name what it leads to: `{}`",
+                "name the place itself: `{}`",
                 printable_os(found.map_or(host.to_owned(), |f| f.path))
             )));
         }
@@ -171,11 +171,12 @@ impl Tree<'_> {
             )
             .at(entry.origin)
             .label(granted, "the host's tree is shown here, and sbx makes nothing in it")
-            .help(match place.path.parent() {
-                Some(above) if above != Path::new("/") => {
-                    format!("create {there}, or make the directory above it private")
-                }
-                _ => format!("create {there}"),
+            .help(match self.seen_above(place.path) {
+                Some(above) => format!(
+                    "create {there}, or make {} private, in which sbx can make it",
+                    printable_os(above)
+                ),
+                None => format!("create {there}"),
             })),
             Some(kind)
                 if wants_directory.is_some_and(|wants| wants != (kind == FileKind::Directory)) =>
@@ -193,6 +194,12 @@ impl Tree<'_> {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// Returns the nearest directory above a place that the host shows, but for the root.
+    fn seen_above<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        let mut above = path.ancestors().skip(1);
+        above.find(|at| self.has_directory(at)).filter(|at| *at != Path::new("/"))
     }
 
     /// Returns what is done to put there what belongs there.

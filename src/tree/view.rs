@@ -1,5 +1,7 @@
 //! What can be seen at a place inside, and where inside a part of the host can be seen.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::{Base, Entry, Ground, Node, Tree};
@@ -27,6 +29,47 @@ struct Part<'t> {
     source: &'t Path,
     is_writable: bool,
     origin: Origin,
+}
+
+/// The parts of the host that the tree shows.
+pub struct Shown<'t> {
+    tree: &'t Tree<'t>,
+    by_source: BTreeMap<&'t Path, Vec<Part<'t>>>,
+}
+
+impl std::fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+impl Shown<'_> {
+    /// Returns every place inside at which a path of the host, or something in it, can be seen.
+    pub fn views(&self, host: &Path) -> Vec<View> {
+        let whole = host.ancestors().filter_map(|above| self.by_source.get(above)).flatten();
+        let whole = whole.filter_map(|part| self.whole(part, host));
+        // A root that lies in it was chosen as a root: what is hidden is hidden inside.
+        let after = (Bound::Excluded(host), Bound::Unbounded);
+        let below = self.by_source.range::<Path, _>(after);
+        let below = below.take_while(|(source, _)| source.starts_with(host)).flat_map(|(_, p)| p);
+        let pieces = below.filter(|part| part.at != Path::new("/")).map(|part| View {
+            place: part.at.to_owned(),
+            is_part: false,
+            is_writable: part.is_writable,
+            origin: part.origin,
+        });
+        whole.chain(pieces).collect()
+    }
+
+    fn whole(&self, part: &Part<'_>, host: &Path) -> Option<View> {
+        let place = path::normal(&part.at.join(host.strip_prefix(part.source).ok()?));
+        let is_part = place != part.at;
+        let is_free = || !self.tree.nodes.contains_key(&place);
+        let is_seen =
+            !is_part || (is_free() && self.tree.beneath(&place).is_some_and(|found| found == host));
+        let Part { is_writable, origin, .. } = *part;
+        is_seen.then_some(View { place, is_part, is_writable, origin })
+    }
 }
 
 impl Tree<'_> {
@@ -69,6 +112,16 @@ impl Tree<'_> {
         }
     }
 
+    /// Says whether a directory that can be seen inside is one that sbx makes, with none of the files
+    /// that the host has there.
+    pub fn is_empty_at(&self, path: &Path) -> bool {
+        let path = self.inside(path);
+        match self.nodes.get(&path).map(|entry| &entry.node) {
+            Some(node) => matches!(node, Node::Tmpfs { .. } | Node::Directory { .. }),
+            None => matches!(self.ground(&path), Ground::Made(_)),
+        }
+    }
+
     fn host_kind(&self, path: &Path) -> Option<FileKind> {
         match self.ground(path) {
             Ground::Host(host, _) => self.facts.file(&host).map(|fact| fact.kind),
@@ -88,24 +141,13 @@ impl Tree<'_> {
         }
     }
 
-    /// Returns every place inside at which a path of the host, or something in it, can be seen.
-    pub fn views(&self, host: &Path) -> Vec<View> {
-        let view = |part: Part<'_>| {
-            let Part { at, source, is_writable, origin } = part;
-            let Ok(below) = host.strip_prefix(source) else {
-                // A root that lies in it was chosen as a root: what is hidden is hidden inside.
-                let is_part_of_it = source.starts_with(host) && at != Path::new("/");
-                let view = View { place: at.to_owned(), is_part: false, is_writable, origin };
-                return is_part_of_it.then_some(view);
-            };
-            let place = path::normal(&at.join(below));
-            let is_part = place != at;
-            let is_free = || !self.nodes.contains_key(&place);
-            let is_seen =
-                !is_part || (is_free() && self.beneath(&place).is_some_and(|found| found == host));
-            is_seen.then_some(View { place, is_part, is_writable, origin })
-        };
-        self.parts().filter_map(view).collect()
+    /// Returns the parts of the host that the tree shows, to be asked where a path of it can be seen.
+    pub fn shown(&self) -> Shown<'_> {
+        let mut by_source: BTreeMap<&Path, Vec<Part<'_>>> = BTreeMap::new();
+        for part in self.parts() {
+            by_source.entry(part.source).or_default().push(part);
+        }
+        Shown { tree: self, by_source }
     }
 
     /// Returns the parts of the host that the tree shows.

@@ -60,7 +60,12 @@ as_both! {
         let run = || Sbx::run(caller).args(["--read", "$PROJECT"]).cwd(work.path());
         run().command(["true"]).ended().fine();
         fs::set_permissions(work.path(), fs::Permissions::from_mode(0o777)).expect("ours");
-        run().command(["true"]).ended().refused(125, &["everybody can write the working directory"]);
+        run().command(["true"]).ended().refused(125, &["everybody can write the project"]);
+        // A command that may write there could have opened it, to be rid of a rule: `?` does not help.
+        let hide = Sbx::run(caller).args(["--hide", "?$PROJECT/x"]).cwd(work.path());
+        hide.command(["true"]).ended().refused(125, &["everybody can write the project", "chmod o-w"]);
+        let elsewhere = Sbx::run(caller).args(["--hide", "?$PROJECT/x"]).cwd("/tmp");
+        elsewhere.command(["true"]).ended().fine();
     }
 
     fn a_profile_has_a_greatest_length(caller) {

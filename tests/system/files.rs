@@ -405,7 +405,7 @@ target = \"file\"
         work.link(&outside, "tree/link");
         work.link("/etc", "tree/etc");
         let before = work.listing();
-        let over = ["leads over the link", "name what it leads to"];
+        let over = ["leads over the link", "name the place itself"];
         let link = ["is a symbolic link", "name a place of the same type"];
         for (target, words) in [("tree/link/x", over), ("tree/link", link), ("tree/etc/x", over)] {
             let ended = Sbx::run(caller)
@@ -439,7 +439,7 @@ target = \"file\"
             .command(["true"])
             .ended();
         ended.refused(125, &["is a link that must not be followed", "the command can write here",
-            "name what it leads to"]);
+            "name the place itself"]);
         let report = open(caller, &[(&work.at("tree/link/secret"), "r")])
             .args(["--write", &work.at("tree")])
             .report();

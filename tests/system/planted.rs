@@ -189,6 +189,101 @@ as_both! {
         }
     }
 
+    fn the_project_is_not_widened_by_closing_or_replacing_what_makes_it_one(caller) {
+        let work = Work::new(caller);
+        for directory in ["outer", "outer/.git", "outer/in", "outer/in/.git", "outer/led", "git"] {
+            work.directory(directory);
+        }
+        work.link("../../git", "outer/led/.git");
+        let build = |at: &str, script: &str| {
+            sh(caller, script).args(["-p", "build"]).cwd(work.at(at)).ended()
+        };
+        build("outer/in", "chmod 600 .");
+        // Root looks everywhere; an ordinary user is refused or has the inner project.
+        build("outer/in", &format!("touch {}", work.at("outer/evil")));
+        fs::set_permissions(work.at("outer/in"), fs::Permissions::from_mode(0o755)).expect("ours");
+        assert!(!work.has("outer/evil"));
+        let ended = build("outer/led", "rm .git");
+        ended.refused(125, &["is a link that the command could remove"]);
+        // By a mount as well.
+        let mount = "mount=[{kind=\"bind\",from=\"$PROJECT\",to=\"$PROJECT\",options=[\"rw\"]}]";
+        let ended = sh(caller, "rm -rf .git; mv .git x; touch here").set(mount).cwd(work.at("outer/in")).ended();
+        assert!(work.has("outer/in/.git") && work.has("outer/in/here"), "{ended:#?}");
+    }
+
+    fn a_rule_about_the_project_stays_where_it_is(caller) {
+        let work = Work::new(caller);
+        for directory in ["top", "top/.git", "top/sub"] {
+            work.directory(directory);
+        }
+        work.file("top/.env", SECRET);
+        let run = |script: &str| {
+            let args = ["--write", &work.at("top"), "--hide", "?$PROJECT/.env"];
+            sh(caller, script).args(args).cwd(work.at("top/sub")).ended()
+        };
+        run("mv ../.git ../git");
+        let ended = run("cat ../.env");
+        assert!(ended.stderr.contains("Permission denied"), "{ended:#?}");
+    }
+
+    fn the_upper_layers_mount_is_there_however_it_is_written(caller) {
+        let work = world(caller);
+        let mount = |to: &str| {
+            format!("[[mount]]\nkind = \"bind\"\nfrom = \"{}\"\nto = \"{to}\"\n", work.at("secret"))
+        };
+        for to in ["/data/", "/data/.", "/x/../data"] {
+            let profile = work.profile(caller, "my", &mount(to));
+            let ended = sh(caller, "ls -A /data").profile(&profile).args(["--tmpfs", "/data"]).ended();
+            assert_eq!(ended.fine().stdout, "", "{to}");
+            let twice = format!("{}{}", mount("/data"), mount(to));
+            let profile = work.profile(caller, "my", &twice);
+            sh(caller, "true").profile(&profile).ended().refused(125, &["two mounts on `/data`"]);
+        }
+        // So it is with a rule of an upper layer.
+        let profile = format!(
+            "[[mount]]\nkind = \"bind\"\nfrom = \"{w}\"\nto = \"{w}\"\noptions = [\"rw\"]\n",
+            w = work.at("w")
+        );
+        let profile = work.profile(caller, "my", &profile);
+        let run = |rule: &str| {
+            let script = format!("echo evil > {}; ls -A {}", work.at("w/new"), work.at("w"));
+            sh(caller, &script).profile(&profile).args([rule, &work.at("w")]).ended()
+        };
+        assert!(run("--read").stderr.contains("Read-only file system"));
+        assert_eq!(run("--private").stdout, "new\n");
+        assert!(!work.has("w/new"));
+    }
+
+    fn what_a_mount_takes_away_stays_where_it_is(caller) {
+        let work = world(caller);
+        let w = work.at("w");
+        for mount in [["--tmpfs", &work.at("w/a/hidden")], ["--bind", &work.at("w/a/hidden")]] {
+            let run = |script: &str| sh(caller, script).args(["--write", &w]).args(mount).ended();
+            let ended = run(&format!("mv {w}/a {w}/z"));
+            assert!(ended.stderr.contains("busy") && work.has("w/a/hidden/key"), "{ended:#?}");
+        }
+    }
+
+    fn what_is_hidden_by_a_hosts_link_is_hidden_where_inside_there_is_none(caller) {
+        let work = world(caller);
+        for directory in ["d", "d/real", "e", "e/l"] {
+            work.directory(directory);
+        }
+        work.link("real", "d/l");
+        work.file("e/l/key", SECRET);
+        let bind = format!("{}:{}", work.at("e"), work.at("d"));
+        let key = work.at("d/l/key");
+        let ended = sh(caller, &format!("cat {key}")).args(["--bind", &bind, "--hide", &format!("?{key}")]).ended();
+        assert_eq!(ended.stdout, "", "{ended:#?}");
+    }
+
+    fn a_directory_in_front_of_a_mount_hides_nothing_from_a_glob(caller) {
+        let work = world(caller);
+        let mounts = format!("mount=[{{kind=\"dir\",to=\"/./x/a\"}},{{kind=\"bind\",from=\"{}\",to=\"/x\"}}]", work.at("w"));
+        let ended = sh(caller, "cat /x/a/hidden/key").set(&mounts).args(["--hide", "?/x/a/*/key"]).ended();
+        ended.refused(125, &["matches `?/x/a/*/key` inside"]);
+    }
+
     fn what_only_a_mount_shows_can_be_hidden(caller) {
         let work = world(caller);
         let bind = format!("{}:/other:rw", work.at("w"));

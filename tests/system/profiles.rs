@@ -36,6 +36,18 @@ as_both! {
         assert_eq!(work.read("w/my.toml"), text);
     }
 
+    fn a_program_found_in_a_path_of_the_flags_does_not_choose_its_profile(caller) {
+        let plan = |args: &[&str]| Sbx::verb(caller, "plan").args(args).command(["firefox"]).ended().fine();
+        assert!(plan(&[]).stdout.contains("profile `browser` is used"));
+        for args in [
+            ["--env", "PATH=/work:/usr/bin"], ["--env", "PATH"], ["--env", "P*"],
+            ["--set", "env.set={PATH=\"/x\"}"], ["--set", "env.pass=[\"PATH\"]"],
+        ] {
+            assert!(!plan(&args).stdout.contains("profile `browser` is used"), "{args:?}");
+        }
+        assert!(plan(&["--env", "LANG=C"]).stdout.contains("profile `browser` is used"));
+    }
+
     fn a_program_in_an_open_place_does_not_choose_its_profile_by_its_name(caller) {
         let work = world(caller);
         let program = work.program("firefox", "#!/bin/sh\nreadlink /proc/self/ns/net\n");
@@ -221,6 +233,13 @@ fn a_profile_with_two_names_is_not_read() {
         || with_config(&work, "true").args(["--no-profile", "--write", &work.at("w")]).ended();
     write().fine();
     fs::hard_link(&profile, work.at("w/third")).expect("a directory of ours");
+    write().refused(125, &["error[own-profiles]", "has other names"]);
+    fs::remove_file(work.at("w/third")).expect("ours");
+    // A profile that is a link to one, as dotfiles are kept.
+    let dotfile = work.file("secret/dot.toml", "sbx = 1\n");
+    work.link(&dotfile, "config/sbx/profiles/dot.toml");
+    write().fine();
+    fs::hard_link(&dotfile, work.at("w/third")).expect("a directory of ours");
     write().refused(125, &["error[own-profiles]", "has other names"]);
 }
 
