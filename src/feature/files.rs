@@ -413,7 +413,9 @@ impl Finder<'_> {
     fn grant(&mut self, named: &Named, verb: Verb) -> Option<&mut Intent> {
         let Named { path, written: shown, origin, is_optional } = named;
         let (origin, is_optional) = (*origin, *is_optional);
-        let (real, fact) = match self.follow(path, origin, is_optional) {
+        // Hiding needs no link: where the root has none, the path is another there.
+        let is_needed = !is_optional && verb != Verb::Hide;
+        let (real, fact) = match self.follow(path, origin, !is_needed) {
             Ok(found) => found,
             Err(why) => {
                 self.sink.push(why.told(shown, origin));

@@ -58,7 +58,7 @@ pub fn glob(text: &OsStr, facts: &dyn Files) -> Result<Matched, NoPath> {
             if part == "**" {
                 search.descend(base, &mut next)?;
             } else if is_glob(part) {
-                let hidden = part.as_bytes().starts_with(b".");
+                let hidden = [&b"."[..], b"\\."].iter().any(|dot| part.as_bytes().starts_with(dot));
                 let names = search.names(base).into_iter();
                 let visible = names.filter(|n| hidden || !n.as_bytes().starts_with(b"."));
                 let matching = visible.filter(|n| matches(part.as_bytes(), n.as_bytes()));

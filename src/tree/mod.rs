@@ -155,8 +155,10 @@ impl<'f> Tree<'f> {
             let identity = SourceIdentity::from(&fact);
             let node = Node::Bind { source, identity, options, is_pinned: true };
             // One that is made sure of here is there already, and can be renamed as well.
-            self.nodes
-                .retain(|at, entry| at != path || !matches!(entry.node, Node::Directory { .. }));
+            let there = self.nodes.get(path).map(|entry| &entry.node);
+            if matches!(there, Some(Node::Directory { .. })) {
+                self.nodes.remove(path);
+            }
             self.put_if_free(path, node, origin);
         }
     }
