@@ -326,8 +326,8 @@ impl Flags<'_> {
         }
     }
 
-    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string, or the one
-    /// item of a list.
+    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string, or the items
+    /// of a list with commas between them.
     fn set(&mut self, text: &str) {
         let shown = format!("--set {text}");
         let Some((key, value)) = text.split_once('=') else {

@@ -84,7 +84,6 @@ impl Library {
             } else {
                 "write a path to a file with a slash in it: `./my.toml`".to_owned()
             };
-            let name = if name.contains(',') { "" } else { name };
             sink.push(
                 asked_at(refusal, origin)
                     .suggest(name, all, otherwise)

@@ -1,6 +1,6 @@
 //! `sbx run` and `sbx plan`: the same way up to the plan.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::feature::trust;
 use crate::host::Live;
 use crate::plan::{self, Action, Plan};
 use crate::policy;
-use crate::profile::{Stack, is_path};
+use crate::profile::{Layer, Stack, is_path};
 
 /// A plan that obeys its laws, and what goes with it.
 struct Planned {
@@ -83,18 +83,15 @@ fn hidden_directory(plan: &Plan, facts: &Live) -> Option<Diagnostic> {
         Action::Chdir { path } if step.origin.is_default() => Some(path.as_path()),
         _ => None,
     })?;
-    // What is private there is made by the plan.
-    let is_private = plan.steps.iter().any(
-        |step| matches!(&step.action, Action::Tmpfs { target, .. } if target.as_path() == inside),
-    );
+    let is_made = plan.steps.iter().any(|step| {
+        matches!(&step.action, Action::Tmpfs { target: at, .. } | Action::Directory { path: at, .. } if at.as_path() == inside)
+    });
+    let shown = printable_os(cwd);
     let text = if inside != cwd {
-        format!(
-            "the working directory {} cannot be seen inside: the command ran in {}",
-            printable_os(cwd),
-            printable_os(inside)
-        )
-    } else if is_private {
-        format!("the working directory {} is private inside: it began empty", printable_os(cwd))
+        let there = printable_os(inside);
+        format!("the working directory {shown} cannot be seen inside: the command ran in {there}")
+    } else if is_made {
+        format!("the working directory {shown} is made by sbx inside, without the host's files")
     } else {
         return None;
     };
@@ -117,15 +114,13 @@ fn show_steps(plan: &Plan, done: &[bool], told: &Told) {
     }
 }
 
-/// Says whether flags choose where a command is searched for: what is found there may be anything of
-/// that name.
-fn chooses_path(flags: &Overrides) -> bool {
-    let is_path = |text: &OsString| {
-        let bytes = text.as_encoded_bytes();
-        bytes == b"PATH" || bytes.starts_with(b"PATH=") || bytes.contains(&b'*')
-    };
-    let sets = |text: &String| text.starts_with("env") && text.contains(['P', '*']);
-    flags.env.iter().any(is_path) || flags.set.iter().any(sets)
+/// Says whether the flags choose where a command is searched for: what is found there may be anything
+/// of that name.
+fn chooses_path(flags: &Layer) -> bool {
+    let env = &flags.profile.env;
+    let path = OsStr::new("PATH");
+    env.set.iter().any(|(name, _)| name == "PATH")
+        || env.pass.items().iter().any(|item| crate::feature::env::matches(item.value, path))
 }
 
 /// Everything up to the plan; nothing where an error was told.
@@ -133,11 +128,12 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
     let facts = Live::new()?;
     let library = Library::of(&facts);
     let mut names = flags.profiles.clone();
+    let flag_layer = layer::layer(flags, argv, &mut told.sources, &mut told.sink);
     let mut serving = None;
     if let (true, false, Some(command)) = (names.is_empty(), flags.no_profile, argv.first()) {
         // A program that lies where others can put one must not choose its rights by its name.
         let path = Path::new(command);
-        let is_trusted = (!is_path(command) && !chooses_path(flags))
+        let is_trusted = (!is_path(command) && !chooses_path(&flag_layer))
             || (path.is_absolute() && trust::decided_by_others(path, &facts).is_none());
         serving = is_trusted.then(|| library.serving(command, told)).flatten();
         names.extend(serving.clone().map(OsString::from));
@@ -148,7 +144,7 @@ fn make(flags: &Overrides, argv: &[OsString], told: &mut Told) -> anyhow::Result
             stack.push(layer);
         }
     }
-    stack.push(layer::layer(flags, argv, &mut told.sources, &mut told.sink));
+    stack.push(flag_layer);
     let files = told.sources.files(&facts.caller().cwd);
     let (profile, rank) = stack.merge();
     if told.sink.has_errors() {

@@ -133,11 +133,6 @@ impl Refusal {
         otherwise: impl Into<String>,
     ) -> Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
-        if found.contains(',') {
-            let items: Vec<String> =
-                found.split(',').map(|one| format!("\"{}\"", one.trim())).collect();
-            return self.help(format!("write each as an item of its own: {}", items.join(", ")));
-        }
         let begun = |name: &&&str| !found.is_empty() && name.starts_with(found);
         let begun: Vec<String> =
             known.iter().filter(begun).map(|name| format!("`{name}`")).collect();
@@ -201,8 +196,12 @@ impl Sink {
     }
 }
 
-/// Returns the known name that is nearest to `found`, if one is near enough to be meant.
+/// Returns the known name that is nearest to `found`, if one is near enough to be meant; several with
+/// commas are none.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if found.contains(',') {
+        return None;
+    }
     let known: Vec<&str> = known.into_iter().collect();
     // What was cut short is meant before what merely looks alike.
     let mut begun = known.iter().filter(|name| !found.is_empty() && name.starts_with(found));
@@ -255,6 +254,7 @@ mod tests {
     fn the_nearest_name_is_proposed_and_a_far_one_is_not() {
         assert_eq!(nearest("raed", ["read", "write"]), Some("read"));
         assert_eq!(nearest("zzz", ["read", "write"]), None);
+        assert_eq!(nearest("read,write", ["read", "write"]), None);
         assert_eq!(
             nearest("net-bind", ["net-admin", "net-bind-service"]),
             Some("net-bind-service")

@@ -106,7 +106,7 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
                     .suggest(
                         &name.to_ascii_lowercase().replace('_', "-"),
                         capability::NAMES,
-                        "write a name of capabilities(7), such as `net-bind-service`",
+                        "write a name of capabilities(7), such as `net-bind-service`, each as an item of its own",
                     ),
             ),
         }

@@ -97,7 +97,7 @@ fn check(name: &str, origin: Origin, sink: &mut Sink) {
 }
 
 /// Matches a name against a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, name: &OsStr) -> bool {
+pub fn matches(pattern: &str, name: &OsStr) -> bool {
     let mut parts = pattern.split('*').map(str::as_bytes);
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.as_bytes().strip_prefix(first) else {

@@ -178,7 +178,11 @@ fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static s
         sink.push(
             Diagnostic::error(Code::UnknownSystemCall, format!("unknown system call `{text}`"))
                 .at(name.origin)
-                .suggest(text, table::every_name(), "write a name of syscalls(2)"),
+                .suggest(
+                    text,
+                    table::every_name(),
+                    "write a name of syscalls(2), each as an item of its own",
+                ),
         );
         return Vec::new();
     };
@@ -269,7 +273,7 @@ fn put(result: Result<(), filter::UnknownName>, origin: Origin, sink: &mut Sink)
     if let Err(unknown) = result {
         let text = format!("unknown system call `{}`", unknown.0);
         let refusal = Diagnostic::error(Code::UnknownSystemCall, text).at(origin);
-        sink.push(refusal.help("write a name of syscalls(2)"));
+        sink.push(refusal.help("write a name of syscalls(2), each as an item of its own"));
     }
 }
 

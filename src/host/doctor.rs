@@ -119,7 +119,7 @@ const KNOBS: [(&str, &str, &str, &str); 3] = [
 
 /// Why sbx does not start in a sandbox of its own, and what to do about it.
 pub(crate) const INSIDE_SBX: (&str, &str) = (
-    "this is a sandbox of sbx, in which nothing can make another one",
+    "this is a sandbox of sbx, in which sbx does not make another one",
     "start it outside, or start the program alone: it is confined already",
 );
 

@@ -48,7 +48,9 @@ pub(super) fn tree<'f>(policy: &Policy, facts: &'f dyn Facts, sink: &mut Sink) -
     tree.prune();
     executable_parts(policy, &mut tree, facts);
     hide_inside(policy, &mut tree);
-    pins(policy, &mut tree, sink);
+    pins(policy, &mut tree);
+    keep_repository(policy, &mut tree, sink);
+    // What was hidden since has implied things below it too.
     tree.prune();
     tree
 }
@@ -112,7 +114,7 @@ fn private_mode(path: &Path, intent: &Intent) -> u32 {
 }
 
 /// Keeps what is less than the command may do above it where it is, on the next start too.
-fn pins(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
+fn pins(policy: &Policy, tree: &mut Tree<'_>) {
     let less = |(_, intent): &(&PathBuf, &Intent)| intent.verb != Verb::Write;
     for (path, intent) in policy.files.intents.iter().filter(less) {
         pin(policy, path, intent.origin, tree);
@@ -131,6 +133,10 @@ fn pins(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
             pin(policy, &tree.inside(&mount.to), mount.origin, tree);
         }
     }
+}
+
+/// Keeps the `.git` that the project of the next start depends on where it is.
+fn keep_repository(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
     let Some(repository) = &policy.repository else { return };
     let views = tree.shown().views(repository);
     for view in views.into_iter().filter(|view| view.is_writable && view.is_part) {

@@ -253,10 +253,10 @@ fn workdir(
     }
     let cwd = &facts.caller().cwd;
     if cwd.is_absolute() && tree.has_directory(cwd) {
-        if tree.is_empty_at(cwd) {
+        if tree.is_made_at(cwd) {
+            let shown = printable_os(cwd);
             let text = format!(
-                "the working directory {} is another inside, private and empty",
-                printable_os(cwd)
+                "the working directory {shown} is made by sbx inside, without the host's files"
             );
             plan.note(text, Origin::DEFAULT);
         }

@@ -72,7 +72,7 @@ pub fn choice<T: Copy>(
 pub fn unknown_choice(found: &str, known: &[&str], origin: Origin) -> Diagnostic {
     let refusal = Diagnostic::error(Code::BadValue, format!("unknown value `{found}`")).at(origin);
     // Where no name is near, the help lists them all.
-    if !found.contains(',') && nearest(found, known.iter().copied()).is_none() {
+    if nearest(found, known.iter().copied()).is_none() {
         return refusal.help(one_of(known));
     }
     refusal.with_note(format!("expected one of {}", quoted(known))).suggest(

@@ -237,7 +237,8 @@ impl<'f> Tree<'f> {
         }
     }
 
-    /// Returns the nearest node above a place.
+    /// Returns the nearest node above a place that something stands on: a directory that is made sure
+    /// of stands on something itself.
     fn above(&self, path: &Path) -> Option<(&Path, &Entry)> {
         path.ancestors()
             .skip(1)

@@ -114,7 +114,7 @@ impl Tree<'_> {
 
     /// Says whether a directory that can be seen inside is one that sbx makes, with none of the files
     /// that the host has there.
-    pub fn is_empty_at(&self, path: &Path) -> bool {
+    pub fn is_made_at(&self, path: &Path) -> bool {
         let path = self.inside(path);
         match self.nodes.get(&path).map(|entry| &entry.node) {
             Some(node) => matches!(node, Node::Tmpfs { .. } | Node::Directory { .. }),

@@ -5,16 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::common::{Caller, Report, Sbx, Work, as_both};
+use crate::world::sh;
 
 /// `probe open` of pairs of path and mode.
 fn open(caller: Caller, pairs: &[(&str, &str)]) -> Sbx {
     let words = pairs.iter().flat_map(|(path, mode)| [*path, *mode]);
     Sbx::probe(caller, ["open"].into_iter().chain(words))
-}
-
-/// A script of the shell inside.
-fn sh(caller: Caller, script: &str) -> Sbx {
-    Sbx::run(caller).command(["/bin/sh", "-c", script])
 }
 
 fn answer(report: &Report, path: &str, mode: &str) -> String {

@@ -407,6 +407,15 @@ as_both! {
         assert_eq!(run(asked), "/usr");
         let said = Sbx::probe(caller, ["report"]).args(["-v"]).cwd(&below).ended().fine();
         assert!(said.stderr.contains("cannot be seen inside"), "{}", said.stderr);
+        // The home is there, and is not the caller's: nor is a directory made on the way to another.
+        let made = |at: &str, args: &[&str]| {
+            let ended = sh(caller, "exit 3").args(args).cwd(at).ended();
+            assert!(ended.stderr.contains("is made by sbx inside"), "{at}: {ended:#?}");
+        };
+        if caller == Caller::Ordinary {
+            made(&home, &[]);
+        }
+        made(&work.at(""), &["--read", &work.at("below")]);
     }
 
     fn a_cwd_that_cannot_be_seen_is_refused_where_asked_for(caller) {

@@ -72,7 +72,7 @@ pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic
     if let Some(help) = limit_help(failure, plan) {
         return (refusal.help(help), FAILED);
     }
-    if crate::host::is_inside_sbx() {
+    if failure.errno == EPERM && crate::host::is_inside_sbx() {
         let (cause, remedy) = crate::host::INSIDE_SBX;
         return (refusal.with_note(cause).help(remedy), FAILED);
     }
