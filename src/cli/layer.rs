@@ -11,7 +11,7 @@ use crate::feature::mounts::{self, OptionName};
 use crate::feature::user::Name;
 use crate::feature::{dev, files, network};
 use crate::path::{PATH_MAX, Pattern};
-use crate::profile::{Layer, LayerKind, Profile};
+use crate::profile::{Head, Layer, LayerKind, Match, Profile};
 use crate::schema::unknown_choice;
 use crate::unit::ByteSize;
 use crate::value::List;
@@ -364,7 +364,14 @@ impl Flags<'_> {
         }
         let source = self.sources.add(SourceKind::Flag, "--set", line.clone());
         self.used.push(source);
-        let profile = Profile::read(&line, source, self.sink);
+        let mut profile = Profile::read(&line, source, self.sink);
+        let head = std::mem::take(&mut profile.head);
+        let matches = std::mem::take(&mut profile.matches);
+        if head != Head::default() || matches != Match::default() {
+            let origin = Origin::new(source, 0..line.len());
+            let help = "write it in a profile, and `--profile NAME` for that";
+            self.bad(origin, "it has no meaning on the command line", help);
+        }
         self.profile.merge(profile);
     }
 }

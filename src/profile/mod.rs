@@ -209,9 +209,11 @@ impl Match {
     /// Tells commands that no command can be.
     fn check(&self, sink: &mut Sink) {
         for item in self.commands.items() {
-            if item.value.is_empty() || item.value.contains('/') {
+            let surely_none = |c: char| c.is_whitespace() || "/,*?[".contains(c);
+            if item.value.is_empty() || item.value.contains(surely_none) {
                 let last = item.value.rsplit('/').next().unwrap_or_default();
-                let text = format!("`{}` is no last part of a path", item.value);
+                let last = if last.contains(surely_none) { "" } else { last };
+                let text = format!("`{}` is not the last part of a command's path", item.value);
                 let refusal = Diagnostic::error(Code::BadValue, text).at(item.origin);
                 sink.push(match last {
                     "" => refusal.help("write the name of a command, such as \"firefox\""),

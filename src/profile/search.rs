@@ -35,10 +35,12 @@ pub fn candidates(name: &str, directories: &[PathBuf]) -> Vec<Place> {
 }
 
 impl Place {
-    /// Returns the name of the profile in a file, by the file's name.
+    /// Returns the name of the profile in a file, by the file's name. Hidden files are none: editors
+    /// leave locks and copies of that kind.
     pub fn profile_name(path: &Path) -> Option<String> {
         let is_profile = path.extension().is_some_and(|extension| extension == "toml");
-        path.file_stem().filter(|_| is_profile)?.to_str().map(str::to_owned)
+        let name = path.file_stem().filter(|_| is_profile)?.to_str()?;
+        (!name.starts_with('.')).then(|| name.to_owned())
     }
 }
 
@@ -67,5 +69,11 @@ mod tests {
             ]
         );
         assert_eq!(candidates("none-such", &[]), []);
+        let name = |path: &str| Place::profile_name(Path::new(path));
+        assert_eq!(name("/p/my.toml").as_deref(), Some("my"));
+        assert_eq!(
+            [name("/p/.#my.toml"), name("/p/my.toml~"), name("/p/.toml")],
+            [None, None, None]
+        );
     }
 }
