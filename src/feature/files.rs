@@ -82,6 +82,8 @@ pub struct Intent {
     pub fact: Option<FileFact>,
     /// Whether it may be left out where it has no place inside.
     pub is_optional: bool,
+    /// Whether the path itself was written, not a glob or group that it is of.
+    pub is_exact: bool,
     /// Whether it is the home.
     pub is_home: bool,
     /// Where it was asked for.
@@ -166,7 +168,7 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         }
     }
     found.hiding(&spec.hide);
-    for Named { path, written, origin, is_optional } in found.named(&spec.exec) {
+    for Named { path, written, origin, is_optional, .. } in found.named(&spec.exec) {
         match found.follow(&path, origin, is_optional) {
             Ok((path, _)) => found.rule.exec.push(Executable { path, is_optional, origin }),
             Err(why) => found.sink.push(why.told(written, origin)),
@@ -202,12 +204,13 @@ struct Named {
     written: String,
     origin: Origin,
     is_optional: bool,
+    is_exact: bool,
 }
 
 impl Named {
     fn implied(path: impl Into<PathBuf>, origin: Origin, is_optional: bool) -> Self {
         let path = path.into();
-        Self { written: printable_os(&path), path, origin, is_optional }
+        Self { written: printable_os(&path), path, origin, is_optional, is_exact: false }
     }
 }
 
@@ -348,7 +351,9 @@ impl Finder<'_> {
                         false => printable(&pattern.text.to_string_lossy()),
                         true => printable_os(&path),
                     };
-                    out.push(Named { path, written, origin, is_optional });
+                    // Members of groups are optional, whatever their patterns say.
+                    let is_exact = !found.is_glob && is_optional == pattern.is_optional;
+                    out.push(Named { path, written, origin, is_optional, is_exact });
                 }
             }
             // Only what the caller decides is left out: how many directories there are, a command
@@ -411,8 +416,8 @@ impl Finder<'_> {
 
     /// Puts a rule at a path; returns the rule that is in force there.
     fn grant(&mut self, named: &Named, verb: Verb) -> Option<&mut Intent> {
-        let Named { path, written: shown, origin, is_optional } = named;
-        let (origin, is_optional) = (*origin, *is_optional);
+        let Named { path, written: shown, origin, is_optional, is_exact } = named;
+        let (origin, is_optional, is_exact) = (*origin, *is_optional, *is_exact);
         // Hiding needs no link: where the root has none, the path is another there.
         let is_needed = !is_optional && verb != Verb::Hide;
         let (real, fact) = match self.follow(path, origin, !is_needed) {
@@ -471,7 +476,7 @@ impl Finder<'_> {
             return None;
         }
         let rank = (self.context.rank)(origin);
-        let intent = Intent { verb, fact, is_optional, is_home: false, origin, rank };
+        let intent = Intent { verb, fact, is_optional, is_exact, is_home: false, origin, rank };
         self.put(real.clone(), intent);
         self.rule.intents.get_mut(&real)
     }

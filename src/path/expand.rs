@@ -82,9 +82,12 @@ fn variable<'b>(rest: &'b [u8], variables: &dyn Variables) -> Result<(OsString, 
         let body = String::from_utf8_lossy(body).into_owned();
         let after = after.get(1..).unwrap_or_default();
         return match body.split_once(":-") {
-            Some((name, default)) => {
-                Ok((variables.get(name).unwrap_or_else(|_unset| OsString::from(default)), after))
-            }
+            Some((name, default)) => match variables.get(name) {
+                Ok(value) => Ok((value, after)),
+                // What the command could bring about is no reason to take the default.
+                Err(why) if why.is_without_value() => Ok((OsString::from(default), after)),
+                Err(why) => Err(why),
+            },
             None => Ok((variables.get(&body)?, after)),
         };
     }

@@ -57,6 +57,12 @@ impl NoPath {
         self.code == Code::UnsetVariable
     }
 
+    /// Says whether a variable has no value here, because it is not set or profiles do not have it:
+    /// a default stands for it.
+    pub fn is_without_value(&self) -> bool {
+        matches!(self.code, Code::UnsetVariable | Code::UnknownVariable)
+    }
+
     /// Returns what is to be told about it.
     pub fn told(self, written: impl std::fmt::Display, origin: Origin) -> Diagnostic {
         let text = format!("`{written}`: {}", self.why);

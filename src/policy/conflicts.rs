@@ -127,6 +127,19 @@ pub(super) fn second_views(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, 
     }
 }
 
+/// Says whether a layer above the one that hides a place shows something there.
+pub(super) fn is_shown_by_an_upper_layer(
+    policy: &Policy,
+    tree: &Tree<'_>,
+    hiding: &files::Hiding,
+    place: &Path,
+) -> bool {
+    let rule = policy.files.intents.get(place).filter(|rule| rule.origin.via.is_none());
+    let mut mounts = policy.mounts.iter().filter(|mount| mount.rank > hiding.rank);
+    rule.is_some_and(|rule| rule.rank > hiding.rank)
+        || mounts.any(|mount| tree.inside(&mount.to) == place)
+}
+
 /// Refuses to hide by words that also stand for what only the command would find: they were looked
 /// up on the host.
 pub(super) fn unhidden(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink: &mut Sink) {
@@ -142,12 +155,11 @@ pub(super) fn unhidden(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink
                 continue;
             }
         };
-        let is_over = |path: &Path| {
-            let mut above = policy.mounts.iter().filter(|mount| mount.rank > hiding.rank);
-            above.any(|mount| tree.inside(&mount.to) == Inside(tree).led(path, AtEnd::Follow))
-        };
         let mut shown = found.paths.iter().filter(|path| !Inside(tree).hides(path));
-        let shown = shown.find(|path| !is_over(path));
+        let shown = shown.find(|path| {
+            let place = Inside(tree).led(path, AtEnd::Follow);
+            !is_shown_by_an_upper_layer(policy, tree, hiding, &place)
+        });
         if let Some(path) = shown.map(printable_os) {
             let text = format!("`{path}` matches `{}` inside, and nothing hides it", hiding.text);
             sink.push(told(text).help(format!("hide it by its name as well: `{path}`")));

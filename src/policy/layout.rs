@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Policy;
+use super::{Policy, conflicts};
 use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, FileKind, Files as _};
 use crate::feature::files::{self, Intent, Verb};
@@ -124,13 +124,17 @@ fn pins(policy: &Policy, tree: &mut Tree<'_>) {
         pin(policy, &path, origin, tree);
     }
     for mount in &policy.mounts {
-        let is_writable = match &mount.rule {
-            mounts::Rule::Bind { options, .. } => !options.contains(&MountOption::Ro),
-            mounts::Rule::Tmpfs { .. } | mounts::Rule::Proc | mounts::Rule::File { .. } => false,
-            mounts::Rule::Directory { .. } | mounts::Rule::Symlink { .. } => true,
+        let to = tree.inside(&mount.to);
+        let takes_away = match &mount.rule {
+            // One that shows what would be there anyhow takes nothing away.
+            mounts::Rule::Bind { source, options, .. } => {
+                options.contains(&MountOption::Ro) || tree.beneath(&to).as_ref() != Some(source)
+            }
+            mounts::Rule::Tmpfs { .. } | mounts::Rule::Proc | mounts::Rule::File { .. } => true,
+            mounts::Rule::Directory { .. } | mounts::Rule::Symlink { .. } => false,
         };
-        if !is_writable {
-            pin(policy, &tree.inside(&mount.to), mount.origin, tree);
+        if takes_away {
+            pin(policy, &to, mount.origin, tree);
         }
     }
 }
@@ -151,7 +155,9 @@ fn keep_repository(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
                     .help("have the repository itself in the place of the link"),
             );
         }
-        tree.pin(&view.place, view.origin.implied_by("`$PROJECT`"));
+        let origin = view.origin.implied_by("`$PROJECT`");
+        pin(policy, &view.place, origin, tree);
+        tree.pin(&view.place, origin);
     }
 }
 
@@ -340,8 +346,9 @@ fn hide_inside(policy: &Policy, tree: &mut Tree<'_>) {
     }
     for hiding in policy.files.hiding.iter().filter(|hiding| !path::is_glob(&hiding.pattern)) {
         let place = Inside(tree).led(&path::unescape(&hiding.pattern), AtEnd::Follow);
-        let is_mount = policy.mounts.iter().any(|mount| tree.inside(&mount.to) == place);
-        if !is_mount && !Inside(tree).hides(&place) && Inside(tree).file(&place).is_some() {
+        let is_shown = conflicts::is_shown_by_an_upper_layer(policy, tree, hiding, &place);
+        let is_there = Inside(tree).file(&place).is_some();
+        if is_there && !is_shown && !Inside(tree).hides(&place) {
             tree.put(place, Node::Cover, hiding.origin);
         }
     }
@@ -361,12 +368,14 @@ fn stands_behind(
     let is_directory = matches!(mount.rule, mounts::Rule::Directory { .. });
     let written = policy.files.intents.get(to).filter(|rule| rule.origin.via.is_none());
     if let Some(rule) = written {
-        // As between rules, the higher layer wins; inside one, a mount stands above a rule, but what
-        // is hidden is hidden. What makes sure that a directory is there shows nothing.
-        if rule.rank > mount.rank {
+        // As between rules, the higher layer wins, where it speaks of this very path or takes
+        // something away; inside one, a mount stands above a rule, but what is hidden is hidden. What
+        // makes sure that a directory is there shows nothing.
+        let is_meant = rule.is_exact || [Verb::Hide, Verb::Private].contains(&rule.verb);
+        if rule.rank > mount.rank && is_meant {
             return Ok(true);
         }
-        if rule.verb == Verb::Hide && (rule.rank == mount.rank || is_directory) {
+        if rule.verb == Verb::Hide && (rule.rank >= mount.rank || is_directory) {
             let text = format!("`{shown}` is hidden, and a mount is to be there");
             return Err(Diagnostic::error(Code::Conflict, text)
                 .at(mount.origin)

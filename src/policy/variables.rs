@@ -62,10 +62,13 @@ impl Names<'_> {
         let inner = tops.next()?;
         let files = &self.profile.files;
         let takes = [&files.hide, &files.read, &files.private];
-        let names = |list: &&List<Pattern>| {
-            list.items().iter().any(|item| item.value.text.to_string_lossy().contains("PROJECT"))
-        };
-        let matters = tops.next().is_some() || takes.iter().any(names);
+        let names = |pattern: &Pattern| pattern.text.to_string_lossy().contains("PROJECT");
+        let any = |list: &&List<Pattern>| list.items().iter().any(|item| names(item.value));
+        let mut mounts = self.profile.mount.table.iter().map(|(_, mount)| &mount.value);
+        let mounts = mounts.any(|mount| {
+            [&mount.from, &mount.to].iter().any(|at| at.get().is_some_and(|at| names(&at.value)))
+        });
+        let matters = tops.next().is_some() || takes.iter().any(any) || mounts;
         matters.then(|| inner.join(".git"))
     }
 

@@ -224,6 +224,26 @@ as_both! {
         run("mv ../.git ../git");
         let ended = run("cat ../.env");
         assert!(ended.stderr.contains("Permission denied"), "{ended:#?}");
+        // By a mount, and with a default for what is not set.
+        work.directory("top/secret");
+        let mount = "mount=[{kind=\"tmpfs\",to=\"$PROJECT/secret\"}]";
+        let ended = sh(caller, "mv ../.git ../git").args(["--write", &work.at("top")]).set(mount).cwd(work.at("top/sub")).ended();
+        assert!(ended.stderr.contains("busy"), "{ended:#?}");
+        fs::set_permissions(work.at("top"), fs::Permissions::from_mode(0o777)).expect("ours");
+        let hide = "?${PROJECT:-/nonexistent}/.env";
+        let ended = sh(caller, "true").args(["--hide", hide]).cwd(work.at("top")).ended();
+        ended.refused(125, &["everybody can write the project"]);
+    }
+
+    fn nothing_above_the_git_of_the_project_is_moved_away(caller) {
+        let work = Work::new(caller);
+        for directory in ["sup", "sup/.git", "sup/mid", "sup/mid/x", "sup/mid/x/sub", "sup/mid/x/sub/.git"] {
+            work.directory(directory);
+        }
+        let script = format!("cd {}; mv x y", work.at("sup/mid"));
+        let args = ["--write", &work.at("sup/mid"), "--write", "?$PROJECT"];
+        let ended = sh(caller, &script).args(args).cwd(work.at("sup/mid/x/sub")).ended();
+        assert!(ended.stderr.contains("busy"), "{ended:#?}");
     }
 
     fn the_upper_layers_mount_is_there_however_it_is_written(caller) {
@@ -254,10 +274,31 @@ as_both! {
         assert!(!work.has("w/new"));
     }
 
+    fn an_upper_layers_rule_shows_what_a_lower_one_hides(caller) {
+        let work = world(caller);
+        let secret = work.at("secret");
+        let profile = work.profile(caller, "my", &format!("[files]\nhide = [\"{secret}\"]\n"));
+        for mount in [&[][..], &["--tmpfs", "/zz"]] {
+            let ended = sh(caller, &format!("cat {secret}/key")).profile(&profile).args(mount);
+            assert_eq!(ended.args(["--read", &secret]).ended().fine().stdout, SECRET, "{mount:?}");
+        }
+    }
+
+    fn a_mount_of_a_lower_layer_stays_where_a_group_is_granted(caller) {
+        let work = Work::new(caller);
+        let file = "[[mount]]\nkind = \"file\"\nto = \"/etc/hosts\"\ncontents = \"MINE\"\n";
+        let profile = work.profile(caller, "my", file);
+        for read in ["@resolver", "/etc/h[o]sts"] {
+            let ended = sh(caller, "cat /etc/hosts").profile(&profile).args(["--read", read]).ended();
+            assert_eq!(ended.fine().stdout, "MINE", "{read}");
+        }
+    }
+
     fn what_a_mount_takes_away_stays_where_it_is(caller) {
         let work = world(caller);
         let w = work.at("w");
-        for mount in [["--tmpfs", &work.at("w/a/hidden")], ["--bind", &work.at("w/a/hidden")]] {
+        let over = format!("{}:{}:rw", work.at("secret"), work.at("w/a/hidden"));
+        for mount in [["--tmpfs", &work.at("w/a/hidden")], ["--bind", &work.at("w/a/hidden")], ["--bind", &over]] {
             let run = |script: &str| sh(caller, script).args(["--write", &w]).args(mount).ended();
             let ended = run(&format!("mv {w}/a {w}/z"));
             assert!(ended.stderr.contains("busy") && work.has("w/a/hidden/key"), "{ended:#?}");
