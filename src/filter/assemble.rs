@@ -168,6 +168,10 @@ mod tests {
         [u64::MAX; 6],
     ];
 
+    fn made(rules: &FilterRules, arch: Arch) -> Program {
+        assemble(rules, arch).expect("a program that the kernel takes")
+    }
+
     #[test]
     fn programs_of_the_sets_do_what_the_sets_say() {
         for kind in [Set::Default, Set::Strict, Set::None] {
@@ -176,7 +180,7 @@ mod tests {
                     let mut rules = set(kind, nested);
                     rules.foreign = foreign;
                     for arch in ARCHES {
-                        agree(&rules, arch, &assemble(&rules, arch).unwrap(), &ARGS);
+                        agree(&rules, arch, &made(&rules, arch), &ARGS);
                     }
                 }
             }
@@ -191,7 +195,7 @@ mod tests {
             let mut rules = set(Set::Default, NestedUsers::Deny);
             rules.foreign = foreign;
             for arch in ARCHES {
-                let program = assemble(&rules, arch).unwrap();
+                let program = made(&rules, arch);
                 for other in [foreign::AUDIT_I386, 0x4000_0028, 0, ARCHES.map(Arch::audit)[1]] {
                     if other != arch.audit() {
                         assert_eq!(actual(&program, 1, other, [0; 6]), wanted);
@@ -201,7 +205,7 @@ mod tests {
         }
         let mut rules = set(Set::Default, NestedUsers::Deny);
         rules.foreign = Foreign::Allow;
-        let program = assemble(&rules, Arch::X86_64).unwrap();
+        let program = made(&rules, Arch::X86_64);
         assert_eq!(actual(&program, 1, 0x4000_0028, [0; 6]), Verdict::Kill);
         assert_eq!(actual(&program, 1, foreign::AUDIT_I386, [0; 6]), Verdict::Allow);
     }
@@ -213,7 +217,7 @@ mod tests {
                 let mut rules = set(Set::None, NestedUsers::Deny);
                 (rules.unknown, rules.foreign) = (unknown, foreign);
                 for arch in ARCHES {
-                    agree(&rules, arch, &assemble(&rules, arch).unwrap(), &[[0; 6]]);
+                    agree(&rules, arch, &made(&rules, arch), &[[0; 6]]);
                 }
             }
         }
@@ -224,7 +228,7 @@ mod tests {
         for (kind, nested) in [(Set::Default, NestedUsers::Deny), (Set::Strict, NestedUsers::Deny)]
         {
             for arch in ARCHES {
-                let count = assemble(&set(kind, nested), arch).unwrap().0.len();
+                let count = made(&set(kind, nested), arch).0.len();
                 assert!(count <= 150, "{kind:?} {arch:?}: {count}");
             }
         }
@@ -235,7 +239,7 @@ mod tests {
         let mut rules = set(Set::Default, NestedUsers::Deny);
         let test = ArgTest { index: 6, width: Width::Dword, compare: Compare::Eq(1) };
         let case = Case { tests: vec![test], verdict: Verdict::Kill };
-        rules.add_case("read", case).unwrap();
+        rules.add_case("read", case).expect("a call that exists");
         let error = assemble(&rules, Arch::X86_64).unwrap_err();
         assert_eq!(error.to_string(), "`read` has no argument 6, expected 0 to 5");
         rules.calls.clear();
@@ -302,7 +306,7 @@ mod tests {
             args in prop::collection::vec(prop::array::uniform6(any_value()), 4),
         ) {
             for arch in ARCHES {
-                agree(&rules, arch, &assemble(&rules, arch).unwrap(), &args);
+                agree(&rules, arch, &made(&rules, arch), &args);
             }
         }
     }

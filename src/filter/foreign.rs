@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     fn verdict(rules: &FilterRules, nr: u32, args: [u64; 6]) -> Verdict {
-        let program = assemble(rules, Arch::X86_64).unwrap();
+        let program = assemble(rules, Arch::X86_64).expect("a program that the kernel takes");
         let data = CallData { nr, arch: AUDIT_I386, instruction_pointer: 0, args };
         verdict_of(run(&program, &data).unwrap()).unwrap()
     }

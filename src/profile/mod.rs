@@ -37,11 +37,9 @@ section! {
 
 section! {
     /// `[match]`: when the profile is used without being named.
-    pub struct Match = "match", reserved [] {
+    pub struct Match = "match", reserved ["desktop-ids"] {
         /// Commands that it serves, by the last part of their path.
         commands: List<String> = "commands",
-        /// Desktop entries that it serves.
-        desktop_ids: List<String> = "desktop-ids",
     }
 }
 
