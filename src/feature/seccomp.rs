@@ -320,7 +320,7 @@ fn one_rule(
 
 /// Says whether some rule does not allow a call, whatever the arguments it asks for.
 fn may_refuse(rules: &FilterRules, name: &str) -> bool {
-    let Some(rule) = rules.calls.get(name) else { return !rules.unknown.is_allowing() };
+    let Some(rule) = rules.rule(name) else { return !rules.unknown.is_allowing() };
     let cases = rule.cases.iter().map(|case| case.verdict);
     !cases.chain([rule.otherwise]).all(Verdict::is_allowing)
 }

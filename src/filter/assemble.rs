@@ -4,9 +4,9 @@
 //! instructions run for any call, where a list of comparisons runs hundreds.
 
 use super::foreign;
-use super::rules::{Arch, CallRule, FilterRules, Foreign, Verdict};
-use super::table;
+use super::rules::{Arch, Base, FilterRules, Foreign, Verdict};
 use super::writer::{JEQ, LOAD, Leaf, Range, Writer};
+use super::{sets, table};
 use std::borrow::Cow;
 
 /// An instruction, laid out as the kernel's `struct sock_filter`.
@@ -76,8 +76,11 @@ pub fn assemble(rules: &FilterRules, arch: Arch) -> Result<Program, AssembleErro
     let mut writer = Writer::new();
 
     let i386 = if is_i386_open {
-        let ranges = merge(foreign::i386_rules(rules), rules.unknown, &[]);
-        let tree = writer.tree(&ranges)?;
+        let mut ranges = Ranges::new(rules.unknown);
+        for (nr, name, rule) in foreign::i386_rules(rules) {
+            ranges.put(nr, Leaf::of(name, rule));
+        }
+        let tree = writer.tree(&ranges.finish())?;
         let tree = writer.push_before(tree, LOAD, OFFSET_NR);
         let stranger = writer.ret(Verdict::Kill);
         Some(writer.branch(JEQ, foreign::AUDIT_I386, tree, stranger))
@@ -98,58 +101,84 @@ pub fn assemble(rules: &FilterRules, arch: Arch) -> Result<Program, AssembleErro
 }
 
 fn native_ranges(rules: &FilterRules, arch: Arch) -> Result<Vec<Range<'_>>, AssembleError> {
-    let mut numbered = Vec::with_capacity(rules.calls.len());
+    let mut own = Vec::with_capacity(rules.calls.len());
     for (name, rule) in &rules.calls {
         match table::number(arch, name) {
-            Some(nr) => numbered.push((nr, *name, Cow::Borrowed(rule))),
+            Some(nr) => own.push((nr, *name, rule)),
             None if table::intern(name).is_some() => {}
             None => return Err(AssembleError::UnknownName((*name).to_owned())),
         }
     }
-    numbered.sort_unstable_by_key(|(nr, ..)| *nr);
+    own.sort_unstable_by_key(|(nr, ..)| *nr);
+    let mut own = own.into_iter().peekable();
+    let mut ranges = Ranges::new(rules.unknown);
+    if rules.base == Base::Classes {
+        for (nr, verdict) in sets::numbered(arch) {
+            while let Some((before, name, rule)) = own.next_if(|(own, ..)| *own < nr) {
+                ranges.put(before, Leaf::of(name, Cow::Borrowed(rule)));
+            }
+            // A rule of its own stands for the class.
+            if own.peek().is_none_or(|(own, ..)| *own != nr) {
+                ranges.put(nr, Leaf::Verdict(verdict));
+            }
+        }
+    }
+    for (nr, name, rule) in own {
+        ranges.put(nr, Leaf::of(name, Cow::Borrowed(rule)));
+    }
+    let mut ranges = ranges.finish();
     let x32 = match (arch, rules.foreign) {
         (Arch::X86_64, Foreign::Kill) => Some(Verdict::Kill),
         (Arch::X86_64, Foreign::Refuse | Foreign::Allow) => Some(Verdict::ENOSYS),
         (Arch::Aarch64, _) => None,
     };
-    let tail = x32.map(|verdict| [(X32_FIRST, verdict), (X32_END, rules.unknown)]);
-    Ok(merge(numbered, rules.unknown, tail.as_ref().map_or(&[], |tail| tail.as_slice())))
+    if let Some(verdict) = x32 {
+        join(&mut ranges, X32_FIRST, Leaf::Verdict(verdict));
+        join(&mut ranges, X32_END, Leaf::Verdict(rules.unknown));
+    }
+    Ok(ranges)
 }
 
-/// Joins neighbours of one verdict and fills the gaps with `unknown`; `numbered` is sorted, and
-/// `tail` follows it.
-fn merge<'a>(
-    numbered: Vec<(u32, &'static str, Cow<'a, CallRule>)>,
+/// Ranges of one verdict, made from calls in the order of their numbers.
+struct Ranges<'a> {
+    made: Vec<Range<'a>>,
+    /// What numbers in between get.
     unknown: Verdict,
-    tail: &[(u32, Verdict)],
-) -> Vec<Range<'a>> {
-    let mut ranges: Vec<Range<'a>> = Vec::with_capacity(128);
-    let mut add = |first: u32, leaf: Leaf<'a>| {
-        let last = ranges.last().and_then(|range| range.leaf.constant());
-        if last.is_none() || last != leaf.constant() {
-            ranges.push(Range { first, leaf });
-        }
-    };
-    let mut next = 0;
-    for (nr, name, rule) in numbered {
-        if nr > next {
-            add(next, Leaf::Verdict(unknown));
-        }
-        let leaf = rule.constant().map_or_else(|| Leaf::Rule(name, rule), Leaf::Verdict);
-        add(nr, leaf);
-        next = nr + 1;
+    /// The first number that nothing was decided for.
+    next: u32,
+}
+
+impl<'a> Ranges<'a> {
+    fn new(unknown: Verdict) -> Self {
+        Self { made: Vec::with_capacity(128), unknown, next: 0 }
     }
-    add(next, Leaf::Verdict(unknown));
-    for (first, verdict) in tail {
-        add(*first, Leaf::Verdict(*verdict));
+
+    fn put(&mut self, nr: u32, leaf: Leaf<'a>) {
+        if nr > self.next {
+            join(&mut self.made, self.next, Leaf::Verdict(self.unknown));
+        }
+        join(&mut self.made, nr, leaf);
+        self.next = nr + 1;
     }
-    ranges
+
+    fn finish(mut self) -> Vec<Range<'a>> {
+        join(&mut self.made, self.next, Leaf::Verdict(self.unknown));
+        self.made
+    }
+}
+
+/// Adds a range, or lets the last one go on where it has the same verdict.
+fn join<'a>(ranges: &mut Vec<Range<'a>>, first: u32, leaf: Leaf<'a>) {
+    let last = ranges.last().and_then(|range| range.leaf.constant());
+    if last.is_none() || last != leaf.constant() {
+        ranges.push(Range { first, leaf });
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::reference::{actual, agree};
-    use super::super::rules::{ArgTest, Case, Compare, Width};
+    use super::super::rules::{ArgTest, CallRule, Case, Compare, Width};
     use super::super::sets::{NestedUsers, Set, set};
     use super::*;
     use proptest::prelude::*;
@@ -291,10 +320,9 @@ mod tests {
         let names: Vec<_> = table::every_name().collect();
         let calls = prop::collection::btree_map(prop::sample::select(names), rule, 0..120);
         let foreign = prop_oneof![Just(Foreign::Kill), Just(Foreign::Refuse), Just(Foreign::Allow)];
-        (calls, any_verdict(), foreign).prop_map(|(calls, unknown, foreign)| FilterRules {
-            calls,
-            unknown,
-            foreign,
+        let base = prop_oneof![Just(Base::Nothing), Just(Base::Classes)];
+        (base, calls, any_verdict(), foreign).prop_map(|(base, calls, unknown, foreign)| {
+            FilterRules { base, calls, unknown, foreign }
         })
     }
 

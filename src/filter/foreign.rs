@@ -122,9 +122,9 @@ fn i386_name(nr: u32) -> Option<&'static str> {
 /// A rule under the i386 name itself comes first, then one of the 64-bit name.
 fn i386_rule<'a>(rules: &'a FilterRules, name: &str) -> Option<Cow<'a, CallRule>> {
     if !is_native(name)
-        && let Some(own) = rules.calls.get(name)
+        && let Some(own) = rules.rule(name)
     {
-        return Some(Cow::Borrowed(own));
+        return Some(own);
     }
     match name {
         "socketcall" => {
@@ -137,11 +137,11 @@ fn i386_rule<'a>(rules: &'a FilterRules, name: &str) -> Option<Cow<'a, CallRule>
         }
         _ => {}
     }
-    let rule = rules.calls.get(native_name(name)?)?;
+    let rule = rules.rule(native_name(name)?)?;
     if rule.constant().is_none() && REPACKED.contains(&name) {
         return Some(Cow::Owned(CallRule::plain(Verdict::ENOSYS)));
     }
-    Some(Cow::Borrowed(rule))
+    Some(rule)
 }
 
 fn is_native(name: &str) -> bool {
@@ -172,7 +172,7 @@ fn multiplex<'a>(
 ) -> CallRule {
     let parts: Vec<_> = parts
         .map(|(nr, name)| {
-            let verdict = rules.calls.get(name).map_or(Some(rules.unknown), CallRule::constant);
+            let verdict = rules.rule(name).map_or(Some(rules.unknown), |rule| rule.constant());
             (nr, verdict.unwrap_or(Verdict::ENOSYS))
         })
         .collect();

@@ -43,7 +43,7 @@ mod writer;
 pub use self::assemble::{AssembleError, Insn, Program, assemble};
 pub use self::interpret::{CallData, InterpretError, forbidden};
 pub use self::rules::{
-    Arch, ArgTest, CallRule, Case, Compare, FilterRules, Foreign, UnknownName, Verdict,
+    Arch, ArgTest, Base, CallRule, Case, Compare, FilterRules, Foreign, UnknownName, Verdict,
     VerdictError, Width,
 };
 pub use self::sets::{NestedUsers, Set};

@@ -1,7 +1,9 @@
 //! The form of filter rules, and how a profile's rules are laid over a set.
 
-use super::table;
+use super::{sets, table};
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -292,9 +294,20 @@ pub enum Foreign {
 #[error("unknown system call `{0}`")]
 pub struct UnknownName(pub String);
 
+/// What decides on calls that have no rule of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing: they are unknown.
+    Nothing,
+    /// Their class in [`sets`](super::sets).
+    Classes,
+}
+
 /// The rules a filter is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterRules {
+    /// What holds for calls that are not in `calls`: most of them, and none is copied.
+    pub base: Base,
     /// The rules by name. Names the architecture does not have are no error.
     pub calls: BTreeMap<&'static str, CallRule>,
     /// The verdict on every call without a rule.
@@ -307,7 +320,26 @@ impl FilterRules {
     /// Returns the verdict on a call by name, or on a number without a name.
     #[must_use]
     pub fn verdict(&self, name: Option<&str>, args: &[u64; 6]) -> Verdict {
-        name.and_then(|name| self.calls.get(name)).map_or(self.unknown, |rule| rule.verdict(args))
+        name.and_then(|name| self.rule(name)).map_or(self.unknown, |rule| rule.verdict(args))
+    }
+
+    /// Returns the rule of a call: its own, or that of its class.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<Cow<'_, CallRule>> {
+        let class = || self.class(name).map(|verdict| Cow::Owned(CallRule::plain(verdict)));
+        self.calls.get(name).map(Cow::Borrowed).or_else(class)
+    }
+
+    /// Returns the rules of all calls that have one.
+    fn all(&self) -> BTreeMap<&'static str, Cow<'_, CallRule>> {
+        let mut all = BTreeMap::new();
+        if self.base == Base::Classes {
+            all.extend(
+                sets::classed().map(|(name, verdict)| (name, Cow::Owned(CallRule::plain(verdict)))),
+            );
+        }
+        all.extend(self.calls.iter().map(|(name, rule)| (*name, Cow::Borrowed(rule))));
+        all
     }
 
     /// Allows a call whatever its arguments, but for the cases added.
@@ -334,7 +366,7 @@ impl FilterRules {
     ///
     /// [`UnknownName`] for a name no architecture has.
     pub fn decide(&mut self, name: &str, verdict: Verdict) -> Result<(), UnknownName> {
-        let rule = self.rule(name)?;
+        let rule = self.own_rule(name)?;
         rule.cases.truncate(rule.added);
         rule.otherwise = verdict;
         Ok(())
@@ -346,25 +378,44 @@ impl FilterRules {
     ///
     /// [`UnknownName`] for a name no architecture has.
     pub fn add_case(&mut self, name: &str, case: Case) -> Result<(), UnknownName> {
-        let rule = self.rule(name)?;
+        let rule = self.own_rule(name)?;
         let place = rule.added.min(rule.cases.len());
         rule.cases.insert(place, case);
         rule.added = place + 1;
         Ok(())
     }
 
-    fn rule(&mut self, name: &str) -> Result<&mut CallRule, UnknownName> {
+    fn own_rule(&mut self, name: &str) -> Result<&mut CallRule, UnknownName> {
         let name = table::intern(name).ok_or_else(|| UnknownName(name.to_owned()))?;
-        let unknown = self.unknown;
-        Ok(self.calls.entry(name).or_insert_with(|| CallRule::plain(unknown)))
+        let so_far = self.class(name).unwrap_or(self.unknown);
+        Ok(self.calls.entry(name).or_insert_with(|| CallRule::plain(so_far)))
+    }
+
+    fn class(&self, name: &str) -> Option<Verdict> {
+        match self.base {
+            Base::Nothing => None,
+            Base::Classes => sets::class(name),
+        }
+    }
+}
+
+/// The rules of all calls, whether they have their own or not.
+impl Serialize for FilterRules {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("FilterRules", 3)?;
+        fields.serialize_field("calls", &self.all())?;
+        fields.serialize_field("unknown", &self.unknown)?;
+        fields.serialize_field("foreign", &self.foreign)?;
+        fields.end()
     }
 }
 
 /// Says how many calls are allowed, refused, and looked at more closely.
 impl fmt::Display for FilterRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all();
         let count = |wanted: fn(Option<Verdict>) -> bool| {
-            self.calls.values().filter(|rule| wanted(rule.constant())).count()
+            all.values().filter(|rule| wanted(rule.constant())).count()
         };
         let allowed = count(|verdict| verdict.is_some_and(Verdict::is_allowing));
         let refused = count(|verdict| verdict.is_some_and(|v| !v.is_allowing()));
@@ -391,7 +442,12 @@ mod tests {
     }
 
     fn empty() -> FilterRules {
-        FilterRules { calls: BTreeMap::new(), unknown: Verdict::ENOSYS, foreign: Foreign::Kill }
+        FilterRules {
+            base: Base::Nothing,
+            calls: BTreeMap::new(),
+            unknown: Verdict::ENOSYS,
+            foreign: Foreign::Kill,
+        }
     }
 
     #[test]

@@ -4,7 +4,11 @@
 //! [`CONDITIONAL`]; a test fails on a call that does not. What stands nowhere, because it is newer
 //! than this file, gets ENOSYS.
 
-use super::rules::{ArgTest, CallRule, Case, Compare, FilterRules, Foreign, Verdict, Width};
+use super::rules::{
+    Arch, ArgTest, Base, CallRule, Case, Compare, FilterRules, Foreign, Verdict, Width,
+};
+use super::table;
+use std::collections::BTreeMap;
 
 /// A set of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -113,6 +117,81 @@ const STRICTLY_DENIED: &[&str] = names! {
     process_madvise process_mrelease unshare
 };
 
+/// The classes of calls that get the same verdict whatever their arguments.
+const CLASSES: [(&[&str], Verdict); 3] =
+    [(ALLOWED, Verdict::Allow), (DENIED, Verdict::EPERM), (ABSENT, Verdict::ENOSYS)];
+
+/// Returns the verdict of a call's class; nothing for one that is conditional or unknown.
+pub(super) fn class(name: &str) -> Option<Verdict> {
+    let mut classes = CLASSES.iter();
+    classes.find(|(names, _)| names.binary_search(&name).is_ok()).map(|(_, verdict)| *verdict)
+}
+
+/// Returns every call that has a class, with its verdict.
+pub(super) fn classed() -> impl Iterator<Item = (&'static str, Verdict)> {
+    CLASSES.iter().flat_map(|(names, verdict)| names.iter().map(|name| (*name, *verdict)))
+}
+
+/// Above every number of a call.
+const NUMBERS: usize = 512;
+
+/// What [`class`] says of an architecture's calls, by their numbers.
+type ByNumber = [Option<Verdict>; NUMBERS];
+
+static X86_64: ByNumber = by_number(Arch::X86_64);
+static AARCH64: ByNumber = by_number(Arch::Aarch64);
+
+/// Returns the verdicts of the classes by the numbers of an architecture.
+pub(super) fn numbered(arch: Arch) -> impl Iterator<Item = (u32, Verdict)> {
+    let verdicts = match arch {
+        Arch::X86_64 => &X86_64,
+        Arch::Aarch64 => &AARCH64,
+    };
+    (0..).zip(verdicts).filter_map(|(nr, verdict)| Some((nr, (*verdict)?)))
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs at compile time only, where a panic is a build error"
+)]
+const fn by_number(arch: Arch) -> ByNumber {
+    let runs = table::runs(arch);
+    let mut verdicts = [None; NUMBERS];
+    let mut run = 0;
+    while run < runs.len() {
+        let (first, names) = runs[run];
+        let mut place = 0;
+        while place < names.len() {
+            let mut class = 0;
+            while class < CLASSES.len() {
+                let (members, verdict) = CLASSES[class];
+                if has(members, names[place]) {
+                    verdicts[first as usize + place] = Some(verdict);
+                }
+                class += 1;
+            }
+            place += 1;
+        }
+        run += 1;
+    }
+    verdicts
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs at compile time only, where a panic is a build error"
+)]
+const fn has(members: &[&str], name: &str) -> bool {
+    let mut member = 0;
+    while member < members.len() {
+        if table::is_same(members[member], name) {
+            return true;
+        }
+        member += 1;
+    }
+    false
+}
+
 // linux/sched.h
 const CLONE_NEWTIME: u64 = 0x0000_0080;
 const CLONE_NEWNS: u64 = 0x0002_0000;
@@ -153,29 +232,19 @@ const PER_QUERY: u64 = 0xFFFF_FFFF;
 /// `none`.
 #[must_use]
 pub fn set(set: Set, nested: NestedUsers) -> FilterRules {
-    let nested = match set {
-        Set::Default => nested,
-        Set::Strict => NestedUsers::Deny,
-        Set::None => {
-            return FilterRules {
-                calls: std::collections::BTreeMap::new(),
-                unknown: Verdict::Allow,
-                foreign: Foreign::Allow,
-            };
-        }
+    let (base, unknown, foreign) = match set {
+        Set::Default | Set::Strict => (Base::Classes, Verdict::ENOSYS, Foreign::Kill),
+        Set::None => (Base::Nothing, Verdict::Allow, Foreign::Allow),
     };
+    let mut rules = FilterRules { base, calls: BTreeMap::new(), unknown, foreign };
+    if set == Set::None {
+        return rules;
+    }
     let is_strict = set == Set::Strict;
-    let classes = [(ALLOWED, Verdict::Allow), (DENIED, Verdict::EPERM), (ABSENT, Verdict::ENOSYS)];
-    let plain = classes
-        .iter()
-        .flat_map(|(names, verdict)| names.iter().map(|name| (*name, CallRule::plain(*verdict))));
-    let conditional = CONDITIONAL.iter().map(|name| (*name, conditional(name, nested, is_strict)));
-    // One pass for all: a map is filled fastest from sorted runs.
-    let mut rules = FilterRules {
-        calls: plain.chain(conditional).collect(),
-        unknown: Verdict::ENOSYS,
-        foreign: Foreign::Kill,
-    };
+    let nested = if is_strict { NestedUsers::Deny } else { nested };
+    for name in CONDITIONAL {
+        rules.calls.insert(name, conditional(name, nested, is_strict));
+    }
     let (changed, verdict) = match (is_strict, nested) {
         (true, _) => (STRICTLY_DENIED, Verdict::EPERM),
         (false, NestedUsers::Allow) => (NESTING, Verdict::Allow),
@@ -249,8 +318,6 @@ const fn low(index: u8, compare: Compare) -> ArgTest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rules::Arch;
-    use super::super::table;
     use super::*;
     use std::collections::BTreeSet;
 
@@ -299,6 +366,15 @@ mod tests {
         }
         for name in classes.iter().copied().flatten() {
             assert!(known.contains(name), "`{name}` is no call of either architecture");
+        }
+    }
+
+    #[test]
+    fn classes_by_number_are_those_by_name() {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let by_name = |nr| Some((nr, class(table::name(arch, nr)?)?));
+            let wanted: Vec<_> = (0..2048).filter_map(by_name).collect();
+            assert_eq!(numbered(arch).collect::<Vec<_>>(), wanted, "{arch:?}");
         }
     }
 

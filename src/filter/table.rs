@@ -7,7 +7,7 @@
 use super::rules::Arch;
 
 /// Runs of consecutive numbers: the first number and the names.
-type Runs = &'static [(u32, &'static [&'static str])];
+pub(super) type Runs = &'static [(u32, &'static [&'static str])];
 
 /// The 64-bit calls of x86.
 const X86_64: &[(u32, &[&str])] = &[
@@ -224,7 +224,8 @@ pub fn every_name() -> impl Iterator<Item = &'static str> {
         .chain(ELSEWHERE.iter().copied())
 }
 
-fn runs(arch: Arch) -> Runs {
+/// Returns the calls of an architecture.
+pub(super) const fn runs(arch: Arch) -> Runs {
     match arch {
         Arch::X86_64 => X86_64,
         Arch::Aarch64 => AARCH64,
@@ -245,6 +246,18 @@ fn find(arch: Arch, wanted: &str) -> Option<(u32, &'static str)> {
         }
     }
     None
+}
+
+/// Compares names at compile time, where `==` cannot be called.
+pub(super) const fn is_same(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    while let ([a, further @ ..], [b, rest @ ..]) = (one, other) {
+        if *a != *b {
+            return false;
+        }
+        (one, other) = (further, rest);
+    }
+    one.is_empty() && other.is_empty()
 }
 
 /// FNV-1a, folded to a slot.

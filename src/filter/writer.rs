@@ -29,7 +29,12 @@ pub(super) enum Leaf<'a> {
     Rule(&'static str, Cow<'a, CallRule>),
 }
 
-impl Leaf<'_> {
+impl<'a> Leaf<'a> {
+    /// Returns the leaf of a call: a verdict where its rule has but one.
+    pub(super) fn of(name: &'static str, rule: Cow<'a, CallRule>) -> Self {
+        rule.constant().map_or_else(|| Self::Rule(name, rule), Self::Verdict)
+    }
+
     pub(super) const fn constant(&self) -> Option<Verdict> {
         match self {
             Self::Verdict(verdict) => Some(*verdict),

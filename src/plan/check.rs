@@ -152,7 +152,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::filter::{Arch, FilterRules, Foreign, Insn, Program, Verdict};
+    use crate::filter::{Arch, Base, FilterRules, Foreign, Insn, Program, Verdict};
     use crate::plan::{Builder, IdMap, MapWriter};
 
     fn broken(actions: Vec<Action>) -> Vec<String> {
@@ -247,6 +247,7 @@ mod tests {
     fn a_filter_that_forbids_what_is_still_needed_is_told() {
         let filtered = |value| {
             let rules = Rc::new(FilterRules {
+                base: Base::Nothing,
                 calls: BTreeMap::new(),
                 unknown: Verdict::Allow,
                 foreign: Foreign::Kill,
