@@ -49,7 +49,7 @@ pub mod tree;
 pub mod unit;
 pub mod value;
 
-pub use sys::alloc::Bump;
+pub use sys::alloc::Heaps;
 
 /// The name of the command.
 pub const NAME: &str = "sbx";

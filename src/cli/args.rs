@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, Command, Error, FromArgMatches, Parser, Subcommand};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -31,17 +31,42 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Run a command in a sandbox
-    Run(Box<RunArgs>),
+    Run(Deferred<RunArgs>),
     /// Show what `run` would do, step by step; runs nothing and changes nothing
-    Plan(Box<PlanArgs>),
+    Plan(Deferred<PlanArgs>),
     /// Show a profile as it is in force: every value, where it came from, what it replaced
-    Show(ShowArgs),
+    Show(Deferred<ShowArgs>),
     /// List the profiles there are, where they come from and which commands they serve
-    Profiles(ProfilesArgs),
+    Profiles(Deferred<ProfilesArgs>),
     /// Look for mistakes in profiles; without files, in all of the search path
-    Check(CheckArgs),
+    Check(Deferred<CheckArgs>),
     /// Try what this machine can enforce, and say what to do about the rest
-    Doctor(DoctorArgs),
+    Doctor(Deferred<DoctorArgs>),
+}
+
+/// The arguments of one verb, which clap is told of only when that verb was given: telling it of all
+/// verbs takes longer than reading the one.
+#[derive(Debug)]
+pub(super) struct Deferred<A>(pub(super) Box<A>);
+
+impl<A: clap::Args> clap::Args for Deferred<A> {
+    fn augment_args(verb: Command) -> Command {
+        verb.defer(A::augment_args)
+    }
+
+    fn augment_args_for_update(verb: Command) -> Command {
+        verb.defer(A::augment_args_for_update)
+    }
+}
+
+impl<A: FromArgMatches> FromArgMatches for Deferred<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        A::from_arg_matches(matches).map(|args| Self(Box::new(args)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 #[derive(Debug, clap::Args)]

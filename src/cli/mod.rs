@@ -13,6 +13,7 @@ mod show;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -23,7 +24,7 @@ use crate::diag::{
 use crate::exec::{FAILED, Hooks};
 use crate::host::CallerError;
 use crate::sys::describe;
-use args::{Args, Verb};
+use args::{Args, Deferred, Verb};
 
 /// Runs the command that the arguments ask for.
 pub fn main(hooks: &Hooks) -> ExitCode {
@@ -39,13 +40,15 @@ pub fn main(hooks: &Hooks) -> ExitCode {
             return finished(written(error.print()).map(|()| 0));
         }
     };
-    let result = match args.verb {
-        Verb::Run(args) => run::run(&args, hooks),
-        Verb::Plan(args) => run::plan(&args),
-        Verb::Show(args) => show::show(&args),
-        Verb::Profiles(args) => profiles::profiles(&args),
-        Verb::Check(args) => profiles::check(&args),
-        Verb::Doctor(args) => doctor::doctor(&args),
+    // The process ends with the verb: to give back what it was told would be work for nobody.
+    let verb = ManuallyDrop::new(args.verb);
+    let result = match &*verb {
+        Verb::Run(Deferred(args)) => run::run(args, hooks),
+        Verb::Plan(Deferred(args)) => run::plan(args),
+        Verb::Show(Deferred(args)) => show::show(args),
+        Verb::Profiles(Deferred(args)) => profiles::profiles(args),
+        Verb::Check(Deferred(args)) => profiles::check(args),
+        Verb::Doctor(Deferred(args)) => doctor::doctor(args),
     };
     finished(result)
 }
@@ -92,7 +95,7 @@ pub fn layer_of(
 ) -> Result<crate::profile::Layer, String> {
     let words = [crate::NAME, "run"].into_iter().chain(arguments.iter().copied());
     match Args::try_parse_from(words) {
-        Ok(Args { verb: Verb::Run(run) }) => {
+        Ok(Args { verb: Verb::Run(Deferred(run)) }) => {
             Ok(layer::layer(&run.overrides, &run.command.argv, sources, sink))
         }
         Ok(_) => Err("not arguments of `run`".to_owned()),

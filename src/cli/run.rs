@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::mem;
 use std::path::Path;
 
 use super::args::{Overrides, PlanArgs, RunArgs};
@@ -52,10 +53,12 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
     };
     let mut manner = Manner { kill_grace_ms, executed: &mut executed };
     let run = execute(&plan, &mut manner, hooks);
-    Ok(match run.outcome {
+    let status = match run.outcome {
         Outcome::Exited(code) => {
-            if let (true, Some(warning)) = (code != 0, hidden_directory(&plan, &facts)) {
-                let mut told = Told { sources: told.sources, quiet: args.quiet, ..Told::default() };
+            if code != 0
+                && let Some(warning) = hidden_directory(&plan, &facts)
+            {
+                told.sink = Sink::default();
                 told.sink.push(warning);
                 told.tell(Severity::Warning);
             }
@@ -67,12 +70,15 @@ pub(super) fn run(args: &RunArgs, hooks: &Hooks) -> anyhow::Result<u8> {
                 show_steps(&plan, &run.done, &told);
             }
             let (diagnostic, status) = explain(&failure, &plan, &facts);
-            let mut told = Told { sources: told.sources, quiet: args.quiet, ..Told::default() };
+            told.sink = Sink::default();
             told.sink.push(diagnostic);
             told.tell(Severity::Warning);
             status
         }
-    })
+    };
+    // The process ends: to give every block of these back would only touch their pages once more.
+    mem::forget((plan, facts, told));
+    Ok(status)
 }
 
 /// Returns the likely reason why a command did not find its files: nobody asked for a working

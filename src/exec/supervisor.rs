@@ -1,6 +1,7 @@
 //! The process that the caller started: it does what needs the caller's rights, starts the child,
 //! passes signals on, and says how it ended.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,8 @@ pub fn run(plan: &Plan, manner: &mut Manner<'_>, hooks: &Hooks) -> Run {
     let nothing =
         |failure: Failure| Run { outcome: Outcome::Failed(failure), done: vec![false; steps] };
     let image = match Image::build(plan) {
-        Ok(image) => image,
+        // Dropping it would only copy pages: the process ends with the command.
+        Ok(image) => ManuallyDrop::new(image),
         Err(unready) => {
             return nothing(Failure::new(
                 unready.step,
@@ -427,10 +429,9 @@ fn end(running: &Running) -> Result<()> {
 /// Closes the copies of the caller's standard input and output that only the command needs now: a
 /// reader of its output shall see the end when the command closes it.
 fn let_go_of_streams() {
-    for number in [0, 1] {
-        // Where /dev/null cannot be opened, the copies stay open: a matter of comfort alone.
-        if let Ok(null) = mount::openat2(CWD, c"/dev/null", OFlags::RDWR, 0, ResolveFlags::empty())
-        {
+    // Where /dev/null cannot be opened, the copies stay open: a matter of comfort alone.
+    if let Ok(null) = mount::openat2(CWD, c"/dev/null", OFlags::RDWR, 0, ResolveFlags::empty()) {
+        for number in [0, 1] {
             let _ignored = fd::dup_onto(null.as_fd(), number);
         }
     }
