@@ -100,7 +100,9 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
             ),
         ));
     }
-    let mut text = String::new();
+    // With room for all of it one read takes it; the standard library begins with 32 bytes.
+    let length = status.len().min(MAX_PROFILE) + 1;
+    let mut text = String::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(MAX_PROFILE + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_PROFILE {
         return Err(untrusted(

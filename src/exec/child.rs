@@ -5,6 +5,7 @@
 //! `tests/steps.rs` runs the shipped profiles under an allocator that ends the process.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, OFlags};
@@ -51,6 +52,10 @@ pub(super) struct Child<'i> {
     pub(super) hand: Hand,
     /// The new root, until it is the root.
     pub(super) root: Option<OwnedFd>,
+    /// The directory that a place was made in last, and its path inside.
+    pub(super) beside: Cell<Option<(&'i CStr, OwnedFd)>>,
+    /// The host's /dev/null, once a file was covered with it.
+    pub(super) cover: Cell<Option<OwnedFd>>,
     ruleset: Option<OwnedFd>,
     handled: u64,
     /// The command's ends of the two pipes on which init is asked to map ids.
@@ -81,6 +86,8 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
         hooks,
         hand,
         root: None,
+        beside: Cell::new(None),
+        cover: Cell::new(None),
         ruleset: None,
         handled: 0,
         lock: None,
@@ -104,8 +111,8 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
     spawn::exit_now(FAILED.into())
 }
 
-impl Child<'_> {
-    fn step(&mut self, step: usize, actor: Actor, op: &Op) {
+impl<'i> Child<'i> {
+    fn step(&mut self, step: usize, actor: Actor, op: &'i Op) {
         self.progress.begin(step);
         self.part.set(Part::Whole);
         self.detail = 0;
@@ -135,7 +142,7 @@ impl Child<'_> {
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm for each operation; none is long")]
-    fn perform(&mut self, op: &Op) -> Result<()> {
+    fn perform(&mut self, op: &'i Op) -> Result<()> {
         match op {
             // The supervisor's, and init's.
             Op::OverwriteStrings
@@ -145,8 +152,7 @@ impl Child<'_> {
             | Op::Init { .. } => Ok(()),
             Op::MapIds(maps) => proc::map_own_ids(maps),
             Op::LimitUserNamespaces { text } => {
-                let file = proc::file(c"sys/user/max_user_namespaces")?;
-                mount::write_all(file.as_fd(), text.to_bytes())
+                proc::write_file(c"sys/user/max_user_namespaces", text.to_bytes())
             }
             Op::DieWithParent => self.die_with_parent(),
             Op::ResetSignals => signal::reset_dispositions(),
@@ -167,8 +173,7 @@ impl Child<'_> {
             }
             Op::TimeNamespace { text } => {
                 ident::unshare(0x80)?;
-                let file = proc::file(c"self/timens_offsets")?;
-                mount::write_all(file.as_fd(), text.to_bytes())
+                proc::write_file(c"self/timens_offsets", text.to_bytes())
             }
             Op::RootTmpfs { size } => {
                 let options = [(c"size", size.as_c_str()), (c"mode", c"0755")];

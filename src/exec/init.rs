@@ -103,8 +103,8 @@ fn reap(child: &Child<'_>, payload: i32, wait_for_all: bool) -> ! {
     let mut ended = false;
     loop {
         match spawn::peek_any() {
-            Ok(Some(pid)) => {
-                let executed = pid != payload || proc::has_executed(pid).unwrap_or(true);
+            Ok(Some((pid, status))) => {
+                let executed = pid != payload || has_executed(pid, status);
                 if let Ok(Some((_, status))) = spawn::wait_pid(pid, false)
                     && pid == payload
                 {
@@ -122,6 +122,17 @@ fn reap(child: &Child<'_>, payload: i32, wait_for_all: bool) -> ! {
         match signal::wait_signal(None) {
             Ok(SigInfo { signo: SIGCHLD, .. }) | Err(_) => {}
             Ok(info) => pass_on(info.signo, payload),
+        }
+    }
+}
+
+/// Says whether the command, which ended, had been executed.
+fn has_executed(payload: i32, status: WaitStatus) -> bool {
+    match status {
+        // Before that nothing ends with another code than sbx's own.
+        WaitStatus::Exited(code) if code != i32::from(FAILED) => true,
+        WaitStatus::Exited(_) | WaitStatus::Signaled(_) => {
+            proc::has_executed(payload).unwrap_or(true)
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) const STRICT: ResolveFlags =
 /// How places inside the new root are opened.
 pub(super) const INSIDE: ResolveFlags = STRICT.union(ResolveFlags::BENEATH);
 
-impl Child<'_> {
+impl<'i> Child<'i> {
     /// Opens the host's /dev/null and makes sure that it is it (runc CVE-2025-31133).
     pub(super) fn null(&self, flags: OFlags) -> Result<OwnedFd> {
         self.part.set(Part::OpenSource);
@@ -87,30 +87,46 @@ impl Child<'_> {
         Ok(())
     }
 
-    fn parent(&self, place: &Place) -> Result<Option<OwnedFd>> {
-        self.part.set(Part::OpenParent);
-        let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let open =
-            |parent: &std::ffi::CString| mount::openat2(self.root()?, parent, flags, 0, INSIDE);
-        place.parent.as_ref().map(open).transpose()
+    /// Runs `work` with the directory that a place lies in.
+    ///
+    /// Places are made in the order of their paths, most beside the one before: the directory stays
+    /// open for the next one, until a mount may have come over it.
+    fn beside<T>(
+        &self,
+        place: &'i Place,
+        work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let last = self.beside.take();
+        let Some(path) = place.parent.as_deref() else { return work(self.root()?) };
+        let directory = match last {
+            Some((last, directory)) if last == path => directory,
+            _ => {
+                self.part.set(Part::OpenParent);
+                let flags = OFlags::PATH | OFlags::DIRECTORY;
+                mount::openat2(self.root()?, path, flags, 0, INSIDE)?
+            }
+        };
+        let done = work(directory.as_fd())?;
+        self.beside.set(Some((path, directory)));
+        Ok(done)
     }
 
     pub(super) fn directory(
         &self,
-        place: &Place,
+        place: &'i Place,
         mode: u32,
         owner: Option<(u32, u32)>,
     ) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        mount::mkdirat(directory, &place.name, mode)?;
-        if owner.is_some() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let made = mount::openat2(directory, &place.name, flags, 0, INSIDE)?;
-            self.own(made.as_fd(), owner)?;
-        }
-        Ok(())
+        self.beside(place, |directory| {
+            self.part.set(Part::MakeTarget);
+            mount::mkdirat(directory, &place.name, mode)?;
+            if owner.is_some() {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+                let made = mount::openat2(directory, &place.name, flags, 0, INSIDE)?;
+                self.own(made.as_fd(), owner)?;
+            }
+            Ok(())
+        })
     }
 
     fn own(&self, file: BorrowedFd<'_>, owner: Option<(u32, u32)>) -> Result<()> {
@@ -120,43 +136,45 @@ impl Child<'_> {
 
     pub(super) fn file(
         &self,
-        place: &Place,
+        place: &'i Place,
         mode: u32,
         owner: Option<(u32, u32)>,
         contents: &[u8],
     ) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        let made = mount::create_file(directory, &place.name, mode)?;
+        let made = self.beside(place, |directory| {
+            self.part.set(Part::MakeTarget);
+            mount::create_file(directory, &place.name, mode)
+        })?;
         self.part.set(Part::Write);
         mount::write_all(made.as_fd(), contents)?;
         self.own(made.as_fd(), owner)
     }
 
-    pub(super) fn symlink(&self, place: &Place, target: &CStr) -> Result<()> {
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        match mount::symlinkat(target, directory, &place.name) {
-            // A link that is there already and says the same is what was asked for.
-            Err(Errno::EXIST) => {
-                let mut buffer = [0; 4096];
-                let length = mount::readlinkat_into(directory, &place.name, &mut buffer)?;
-                if buffer.get(..length) == Some(target.to_bytes()) {
-                    Ok(())
-                } else {
-                    Err(Errno::EXIST)
+    pub(super) fn symlink(&self, place: &'i Place, target: &CStr) -> Result<()> {
+        self.beside(place, |directory| {
+            self.part.set(Part::MakeTarget);
+            match mount::symlinkat(target, directory, &place.name) {
+                // A link that is there already and says the same is what was asked for.
+                Err(Errno::EXIST) => {
+                    let mut buffer = [0; 4096];
+                    let length = mount::readlinkat_into(directory, &place.name, &mut buffer)?;
+                    if buffer.get(..length) == Some(target.to_bytes()) {
+                        Ok(())
+                    } else {
+                        Err(Errno::EXIST)
+                    }
                 }
+                other => other,
             }
-            other => other,
-        }
+        })
     }
 
     /// Opens a place inside; no link may lie on the way, and none leads out (bubblewrap
     /// GHSA-pxhw-h44j-8pfx). What the host has there must be what planning saw: a directory that was
     /// exchanged for another would get the mount that was meant for the first.
     pub(super) fn target(&self, place: &Place) -> Result<OwnedFd> {
+        // It is opened to be mounted on, and what lies below it is another file from then on.
+        self.beside.take();
         self.part.set(Part::OpenTarget);
         let target = mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)?;
         if let Some(wanted) = place.identity {
@@ -167,36 +185,44 @@ impl Child<'_> {
     }
 
     /// Attaches a mount at a place; `make` says that a directory or a file is to be made for it.
-    pub(super) fn attach(&self, tree: &OwnedFd, place: &Place, make: Option<bool>) -> Result<()> {
+    pub(super) fn attach(
+        &self,
+        tree: &OwnedFd,
+        place: &'i Place,
+        make: Option<bool>,
+    ) -> Result<()> {
         let Some(is_directory) = make else {
             let target = self.target(place)?;
             self.part.set(Part::Attach);
             return mount::move_mount(tree.as_fd(), target.as_fd());
         };
-        let parent = self.parent(place)?;
-        let directory = parent.as_ref().map_or(self.root(), |fd| Ok(fd.as_fd()))?;
-        self.part.set(Part::MakeTarget);
-        let target = if is_directory {
+        let target = self.beside(place, |directory| {
+            self.part.set(Part::MakeTarget);
+            if !is_directory {
+                return mount::create_file(directory, &place.name, 0o600);
+            }
             mount::mkdirat(directory, &place.name, 0o755)?;
             self.part.set(Part::OpenTarget);
             let flags = OFlags::PATH | OFlags::DIRECTORY;
-            mount::openat2(directory, &place.name, flags, 0, INSIDE)?
-        } else {
-            mount::create_file(directory, &place.name, 0o600)?
-        };
+            mount::openat2(directory, &place.name, flags, 0, INSIDE)
+        })?;
         self.part.set(Part::Attach);
         mount::move_mount(tree.as_fd(), target.as_fd())
     }
 
-    pub(super) fn cover_file(&self, place: &Place, attr: &Attr) -> Result<()> {
-        let null = self.null(OFlags::PATH)?;
+    pub(super) fn cover_file(&self, place: &'i Place, attr: &Attr) -> Result<()> {
+        let null = match self.cover.take() {
+            Some(null) => null,
+            None => self.null(OFlags::PATH)?,
+        };
         self.part.set(Part::Make);
         let tree = mount::open_tree_clone(null.as_fd(), false)?;
         self.attributes(tree.as_fd(), false, attr)?;
+        self.cover.set(Some(null));
         self.attach(&tree, place, None)
     }
 
-    pub(super) fn cover_directory(&self, place: &Place, attr: &Attr) -> Result<()> {
+    pub(super) fn cover_directory(&self, place: &'i Place, attr: &Attr) -> Result<()> {
         let options = [(c"size", c"4096"), (c"mode", c"0555")];
         let tree = self.file_system(c"tmpfs", options, attr.set.set)?;
         self.attach(&tree, place, None)
@@ -216,6 +242,8 @@ impl Child<'_> {
         mount::chdir(c"/")?;
         self.part.set(Part::Verify);
         self.root = None;
+        self.beside.take();
+        self.cover.take();
         if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
     }
 }

@@ -15,42 +15,49 @@ pub(super) const PROC_MAGIC: u64 = 0x9fa0;
 /// proc_pid_stat(5)).
 const PF_FORKNOEXEC: u64 = 0x40;
 
-/// Opens a file of /proc for writing.
-pub(super) fn file(path: &CStr) -> Result<OwnedFd> {
-    open(path, OFlags::WRONLY)
+/// Opens /proc, and makes sure that it is what it should be (runc CVE-2019-16884).
+fn proc() -> Result<OwnedFd> {
+    let proc = mount::openat2(CWD, c"/proc", OFlags::PATH | OFlags::DIRECTORY, 0, STRICT)?;
+    if mount::fs_magic(proc.as_fd())? == PROC_MAGIC { Ok(proc) } else { Err(Errno::INVAL) }
 }
 
-/// Opens a file of /proc, and makes sure that it is one (runc CVE-2019-16884).
-fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd> {
-    let directory = OFlags::PATH | OFlags::DIRECTORY;
-    let proc = mount::openat2(CWD, c"/proc", directory, 0, STRICT)?;
-    if mount::fs_magic(proc.as_fd())? != PROC_MAGIC {
-        return Err(Errno::INVAL);
-    }
+/// Opens a file of it.
+fn open(proc: &OwnedFd, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     mount::openat2(proc.as_fd(), path, flags, 0, inside)
+}
+
+fn write(proc: &OwnedFd, path: &CStr, text: &[u8]) -> Result<()> {
+    mount::write_all(open(proc, path, OFlags::WRONLY)?.as_fd(), text)
+}
+
+/// Writes a file of /proc.
+pub(super) fn write_file(path: &CStr, text: &[u8]) -> Result<()> {
+    write(&proc()?, path, text)
 }
 
 /// Maps the own ids alone. setgroups(2) is denied before the group map is written: else dropping
 /// a group could give access (CVE-2014-8989, user_namespaces(7)).
 pub(super) fn map_own_ids(maps: &MapTexts) -> Result<()> {
-    mount::write_all(file(c"self/setgroups")?.as_fd(), b"deny")?;
-    mount::write_all(file(c"self/uid_map")?.as_fd(), maps.users.to_bytes())?;
-    mount::write_all(file(c"self/gid_map")?.as_fd(), maps.groups.to_bytes())
+    let proc = proc()?;
+    write(&proc, c"self/setgroups", b"deny")?;
+    write(&proc, c"self/uid_map", maps.users.to_bytes())?;
+    write(&proc, c"self/gid_map", maps.groups.to_bytes())
 }
 
 /// Writes the id maps of a child. Its number cannot mean another process: it is not waited for
 /// before it ended.
 pub(super) fn map_ids_of(pid: i32, maps: &MapTexts) -> Result<()> {
+    let proc = proc()?;
     let mut path = PidPath::new(pid);
-    mount::write_all(file(path.with(b"/uid_map")?)?.as_fd(), maps.users.to_bytes())?;
-    mount::write_all(file(path.with(b"/gid_map")?)?.as_fd(), maps.groups.to_bytes())
+    write(&proc, path.with(b"/uid_map")?, maps.users.to_bytes())?;
+    write(&proc, path.with(b"/gid_map")?, maps.groups.to_bytes())
 }
 
 /// Says whether a process that ended ever executed a program.
 pub(super) fn has_executed(pid: i32) -> Result<bool> {
     let mut path = PidPath::new(pid);
-    let file = open(path.with(b"/stat")?, OFlags::RDONLY)?;
+    let file = open(&proc()?, path.with(b"/stat")?, OFlags::RDONLY)?;
     let mut buffer = [0; 512];
     let length = rustix::io::read(&file, &mut buffer)?;
     let text = buffer.get(..length).unwrap_or_default();

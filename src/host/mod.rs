@@ -174,7 +174,7 @@ impl Facts for Live {
     }
 
     fn setting(&self, path: &Path) -> Option<String> {
-        std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+        read_setting(path).ok().map(|text| text.trim().to_owned())
     }
 
     fn profile_directories(&self) -> Vec<PathBuf> {
@@ -183,7 +183,7 @@ impl Facts for Live {
 
     fn id_map(&self, groups: bool) -> Vec<[u32; 3]> {
         let path = if groups { "/proc/self/gid_map" } else { "/proc/self/uid_map" };
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = read_setting(Path::new(path)).unwrap_or_default();
         let line = |line: &str| {
             let mut numbers = line.split_whitespace().map(str::parse);
             let mut next = || numbers.next()?.ok();
@@ -235,6 +235,14 @@ fn lstat(path: &Path) -> Result<FileFact, Errno> {
     })
 }
 
+/// Reads a file of /proc, whose length nobody knows before: with room for a page one read takes it,
+/// where the standard library begins with 32 bytes.
+fn read_setting(path: &Path) -> io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    std::fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// How much of a passwd or group file is read, in bytes.
 const MAX_DATABASE: u64 = 4 << 20;
 
@@ -246,10 +254,12 @@ fn read_inside(root: &Path, name: &str) -> io::Result<String> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside)?;
     let file = std::fs::File::from(file);
-    if !file.metadata()?.is_file() {
+    let status = file.metadata()?;
+    if !status.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let mut text = String::new();
+    let length = status.len().min(MAX_DATABASE) + 1;
+    let mut text = String::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(MAX_DATABASE).read_to_string(&mut text)?;
     Ok(text)
 }

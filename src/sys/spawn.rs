@@ -320,11 +320,12 @@ pub(crate) fn kill(pid: i32, signal: i32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_kill, pid, signal) }).map(|_| ())
 }
 
-/// Returns a child that ended and leaves it to be reaped; waitid(2) with `WNOWAIT`, any kernel.
+/// Returns a child that ended, and how, and leaves it to be reaped; waitid(2) with `WNOWAIT`, any
+/// kernel.
 ///
 /// Until it is reaped, its `/proc/PID/stat` still tells whether it ever executed a program. Raw
 /// because rustix does not say which child it found, and nix has no `WNOWAIT` for all children.
-pub(crate) fn peek_any() -> Result<Option<i32>> {
+pub(crate) fn peek_any() -> Result<Option<(i32, WaitStatus)>> {
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: `siginfo_t` is plain data of the kernel's, for which zeroes are a valid value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -335,7 +336,13 @@ pub(crate) fn peek_any() -> Result<Option<i32>> {
     }
     // SAFETY: waitid filled the child's part of the union, or left the zeroes it was made of.
     let pid = unsafe { info.si_pid() };
-    Ok((pid != 0).then_some(pid))
+    // SAFETY: as above; beside the number of the child, its status is in that part.
+    let status = unsafe { info.si_status() };
+    let status = match info.si_code {
+        libc::CLD_EXITED => WaitStatus::Exited(status),
+        _ => WaitStatus::Signaled(status),
+    };
+    Ok((pid != 0).then_some((pid, status)))
 }
 
 #[cfg(test)]
