@@ -75,7 +75,7 @@ impl<'i> Child<'i> {
 
     pub(super) fn verified(&self, tree: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
         self.part.set(Part::Verify);
-        if mount::mount_flags(tree)? & attr.shown == attr.shown { Ok(()) } else { Err(Errno::PERM) }
+        shows(tree, attr)
     }
 
     /// Attaches the new root on `/`: paths of the host still resolve in the old one, because this
@@ -256,5 +256,29 @@ fn is_same(file: BorrowedFd<'_>, wanted: SourceIdentity) -> Result<()> {
         Ok(())
     } else {
         Err(Errno::STALE)
+    }
+}
+
+/// Reads back whether a mount has the attributes that were set.
+fn shows(tree: BorrowedFd<'_>, attr: &Attr) -> Result<()> {
+    if mount::mount_flags(tree)? & attr.shown == attr.shown { Ok(()) } else { Err(Errno::PERM) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_that_a_mount_does_not_have_is_missed() {
+        let proc = mount::openat2(CWD, c"/proc", OFlags::PATH, 0, STRICT).unwrap();
+        let has = mount::mount_flags(proc.as_fd()).unwrap();
+        let attr = |shown| Attr { set: MountAttr { set: 0, clear: 0, propagation: 0 }, shown };
+        assert_eq!(shows(proc.as_fd(), &attr(has)), Ok(()));
+        assert_eq!(shows(proc.as_fd(), &attr(0)), Ok(()));
+        let lacks = !has & 0x3f; // of the ST_* bits of statvfs(3)
+        for bit in (0..6).map(|bit| 1 << bit).filter(|bit| lacks & bit != 0) {
+            assert_eq!(shows(proc.as_fd(), &attr(has | bit)), Err(Errno::PERM), "{bit:#x}");
+        }
+        assert_ne!(lacks, 0, "no bit to miss");
     }
 }
