@@ -9,13 +9,24 @@ use crate::diag::{Code, Diagnostic, Origin, Refusal, Sink, SourceId};
 /// A TOML value with its place.
 pub type Value<'a> = Spanned<DeValue<'a>>;
 
-/// Parses a text into a table; every syntax error goes to `sink`.
+/// Parses a text into a table; every syntax error goes to `sink`, but those that only follow from
+/// another: a missing quote makes nonsense of the lines below it.
 pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<DeTable<'a>> {
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let mut broken: Option<usize> = None;
     for error in errors {
-        let origin = Origin::new(source, error.span().unwrap_or_default());
+        let span = error.span().unwrap_or_default();
+        let is_twice = error.message().contains("duplicate key");
+        if !is_twice {
+            let above = broken.replace(span.start);
+            let between = above.and_then(|above| text.get(above..span.start));
+            if between.is_some_and(|between| !has_whole_line(between)) {
+                continue;
+            }
+        }
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        let refusal = Diagnostic::error(Code::Syntax, message).at(origin);
+        let refusal = Diagnostic::error(Code::Syntax, message).at(Origin::new(source, span));
         let unquoted = [
             "expected `nan`",
             "expected `inf`",
@@ -25,13 +36,20 @@ pub fn parse<'a>(text: &'a str, source: SourceId, sink: &mut Sink) -> Spanned<De
         ];
         sink.push(refusal.help(if unquoted.iter().any(|words| error.message().contains(words)) {
             "write a string in quotes: `key = \"value\"`"
-        } else if error.message().contains("duplicate key") {
+        } else if is_twice {
             "remove one of the two: a section or key is written once"
         } else {
             "correct the TOML: a line is a `[section]` or a `key = value`"
         }));
     }
     table
+}
+
+/// Says whether a line that is not empty begins and ends in a text.
+fn has_whole_line(text: &str) -> bool {
+    let mut lines = text.split('\n').skip(1).collect::<Vec<_>>();
+    lines.pop();
+    lines.iter().any(|line| !line.trim().is_empty())
 }
 
 /// Says whether a table has a date or time in it, however deep: no key of a profile takes one.
@@ -119,7 +137,8 @@ impl<'a, 's> Reader<'a, 's> {
         mut read: impl FnMut(&mut Reader<'_, '_>, Origin),
     ) {
         let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type_but(value, "an array of tables", format!("write `[[{name}]]`"));
+            let help = format!("write `[[{name}]]`, or a list of tables: `{name} = [{{ … }}]`");
+            self.wrong_type_but(value, "an array of tables", help);
             return;
         };
         for item in array.iter() {

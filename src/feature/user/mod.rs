@@ -205,18 +205,12 @@ fn root_is_meant(spec: &Spec, uid: u32, gid: u32, groups: &[u32], sink: &mut Sin
         );
         return true;
     }
-    sink.push(
-        Diagnostic::error(
-            Code::Conflict,
-            if uid == 0 {
-                "the command would run as the host's root"
-            } else {
-                "the command would be in the host's group of root"
-            },
-        )
-        .at(at)
-        .help("name an ordinary user, or write `allow-root = true` in [user]"),
-    );
+    let (text, other) = match uid {
+        0 => ("the command would run as the host's root", "name an ordinary user"),
+        _ => ("the command would be in the group of the host's root (0)", "name other groups"),
+    };
+    let help = format!("{other}, or write `allow-root = true` in [user]");
+    sink.push(Diagnostic::error(Code::Conflict, text).at(at).help(help));
     false
 }
 
