@@ -527,7 +527,7 @@ as_root! {
             fs::set_permissions(work.path().join(path), fs::Permissions::from_mode(mode))
                 .expect("ours");
         }
-        run("app").refused(125, &["the host's group of root"]);
+        run("app").refused(125, &["the group of the host's root"]);
         fs::write(work.path().join("root/etc/group"), "disk:x:6:\n").expect("root may");
         run("app").fine();
     }
