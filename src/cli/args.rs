@@ -77,7 +77,7 @@ pub(super) struct RunArgs {
     #[arg(short, long)]
     pub(super) verbose: bool,
     /// Show errors only
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) command: CommandArgs,

@@ -42,7 +42,8 @@ impl Stream {
 }
 
 impl Leaf for Stream {
-    const EXPECTS: &'static str = "\"inherit\", \"null\", \"stdout\", \"fd:N\" or an absolute path";
+    const EXPECTS: &'static str =
+        "\"inherit\", \"null\", \"fd:N\", an absolute path or, for stderr alone, \"stdout\"";
 
     fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let text = String::read(value, reader)?;

@@ -62,6 +62,11 @@ as_both! {
         }
     }
 
+    fn steps_are_not_asked_for_and_refused_at_once(caller) {
+        let ended = Sbx::run(caller).args(["-v", "-q"]).command(["true"]).ended();
+        ended.refused(125, &["--verbose", "--quiet"]);
+    }
+
     fn what_cannot_be_written_to_standard_output_is_said(caller) {
         for verb in ["--help", "--version", "plan $AS_ROOT true", "show cli", "profiles", "doctor"] {
             let ended = Sbx::shell(caller, &format!("$SBX {verb} >/dev/full")).ended();
