@@ -284,7 +284,7 @@ as_both! {
         for is_exchanged in [true, false] {
             for kind in ["private", "bind", "hide"] {
                 let work = Work::new(caller);
-                for name in ["w", "w/a", "w/b", "other"] {
+                for name in ["w/a", "w/b", "other"] {
                     work.directory(name);
                 }
                 work.file("w/a/key", "secret");

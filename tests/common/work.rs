@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::caller::{Account, Caller};
+use super::tools::tools;
 
 /// A directory of the test user, outside of every path that a sandbox makes by itself.
 #[derive(Debug)]
@@ -64,12 +65,28 @@ impl Work {
         path
     }
 
-    /// Makes a directory of the user.
+    /// Makes a directory of the user, with those above it that are not there yet.
     pub fn directory(&self, name: &str) -> PathBuf {
-        let path = self.path().join(name);
-        fs::create_dir(&path).expect("the directory can be written");
-        self.account.own(&path);
+        let mut path = self.path().to_owned();
+        for part in Path::new(name) {
+            path.push(part);
+            if !path.exists() {
+                fs::create_dir(&path).expect("the directory can be written");
+                self.account.own(&path);
+            }
+        }
         path
+    }
+
+    /// Makes a root directory with nothing in it but the probe and these passwd and group files.
+    pub fn root_directory(&self, passwd: &str, group: &str) -> String {
+        for name in ["etc", "tmp", "proc", "dev"] {
+            self.directory(&format!("root/{name}"));
+        }
+        self.file("root/etc/passwd", passwd);
+        self.file("root/etc/group", group);
+        fs::copy(&tools().probe, self.at("root/probe")).expect("the directory is ours");
+        self.at("root")
     }
 
     /// Makes a link of the user.

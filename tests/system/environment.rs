@@ -15,9 +15,7 @@ fn roots(path: impl AsRef<Path>, mode: u32) {
 as_both! {
     fn a_relative_data_directory_has_no_profiles(caller) {
         let work = Work::new(caller);
-        for directory in ["data", "data/sbx", "data/sbx/profiles"] {
-            work.directory(directory);
-        }
+        work.directory("data/sbx/profiles");
         work.profile(caller, "data/sbx/profiles/planted.toml", "sbx = 1\n");
         let run = |data: &str| {
             let run = Sbx::run(caller).env("XDG_DATA_DIRS", data).cwd(work.path());
@@ -83,9 +81,7 @@ as_both! {
 #[test]
 fn a_link_to_dev_null_masks_a_profile() {
     let work = Work::new(Caller::Ordinary);
-    for directory in ["sbx", "sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("sbx/profiles");
     symlink("/dev/null", work.at("sbx/profiles/firefox.toml")).expect("ours");
     let plan = |name: &str| {
         let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at(""));
@@ -137,14 +133,9 @@ as_root! {
 
     fn ids_of_a_root_directory_do_not_count_where_its_group_or_everybody_writes_them() {
         let work = Work::new(Caller::Root);
-        for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev"] {
-            work.directory(directory);
-        }
-        work.file("root/etc/passwd", "app:x:4711:4711::/:/bin/sh\n");
-        work.file("root/etc/group", "app:x:4711:\n");
-        fs::copy(&crate::common::tools().probe, work.at("root/probe")).expect("ours");
+        let root = work.root_directory("app:x:4711:4711::/:/bin/sh\n", "app:x:4711:\n");
         let run = || {
-            let run = Sbx::bare(Caller::Root, "run").args(["--rootfs", &work.at("root")]);
+            let run = Sbx::bare(Caller::Root, "run").args(["--rootfs", &root]);
             run.args(["--user", "app"]).command(["/probe", "caps"]).ended()
         };
         let paths =

@@ -20,9 +20,7 @@ fn answer(report: &Report, path: &str, mode: &str) -> String {
 /// A tree: `tree/{file, tool, sub/{file, deep/file}}`.
 fn tree(caller: Caller) -> Work {
     let work = Work::new(caller);
-    for directory in ["tree", "tree/sub", "tree/sub/deep"] {
-        work.directory(directory);
-    }
+    work.directory("tree/sub/deep");
     for file in ["tree/file", "tree/sub/file", "tree/sub/deep/file"] {
         work.file(file, "contents");
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
-use crate::common::{Caller, Sbx, Work, as_both, as_root, tools};
+use crate::common::{Caller, Sbx, Work, as_both, as_root};
 use crate::world::{SECRET, sh, world};
 
 as_both! {
@@ -40,9 +40,9 @@ as_both! {
             &["--write", &w, "--exec", &w, "--exec", &a, "--hide", &hidden],
         ];
         for args in ways {
-            let script = format!("mv {a} {w}/b; mv {hidden} {w}/c; cat {w}/*/key {w}/*/hidden/key");
-            let ended = sh(caller, &script).args(args).ended();
-            assert!(!ended.stdout.contains(SECRET), "{args:?}: {ended:#?}");
+            let script = format!("mv {a} {w}/b; mv {hidden} {w}/c; cat {w}/*/key {w}/*/hidden/key; echo ran");
+            let ended = sh(caller, &script).args(args).ended().fine();
+            assert_eq!(ended.stdout, "harmlessran\n", "{args:?}: {ended:#?}");
             assert!(work.has("w/a/hidden/key"), "{args:?}: it was moved away");
         }
         let bind = format!("{w}:/x");
@@ -120,7 +120,7 @@ as_both! {
 
     fn a_mount_over_a_link_with_dots_is_hidden_where_it_is(caller) {
         let work = world(caller);
-        for directory in ["n", "n/lk", "n/shared", "n/shared/docs", "v", "v/a"] {
+        for directory in ["n/lk", "n/shared/docs", "v/a"] {
             work.directory(directory);
         }
         work.link("../shared/docs", "n/lk/docs");
@@ -174,7 +174,7 @@ as_both! {
 
     fn the_project_of_the_next_start_is_not_widened(caller) {
         let work = Work::new(caller);
-        for directory in ["outer", "outer/.git", "outer/inner", "outer/inner/.git", "outer/linked"] {
+        for directory in ["outer/.git", "outer/inner/.git", "outer/linked"] {
             work.directory(directory);
         }
         work.file("outer/linked/.git", "gitdir: elsewhere");
@@ -191,7 +191,7 @@ as_both! {
 
     fn the_project_is_not_widened_by_closing_or_replacing_what_makes_it_one(caller) {
         let work = Work::new(caller);
-        for directory in ["outer", "outer/.git", "outer/in", "outer/in/.git", "outer/led", "git"] {
+        for directory in ["outer/.git", "outer/in/.git", "outer/led", "git"] {
             work.directory(directory);
         }
         work.link("../../git", "outer/led/.git");
@@ -213,7 +213,7 @@ as_both! {
 
     fn a_rule_about_the_project_stays_where_it_is(caller) {
         let work = Work::new(caller);
-        for directory in ["top", "top/.git", "top/sub"] {
+        for directory in ["top/.git", "top/sub"] {
             work.directory(directory);
         }
         work.file("top/.env", SECRET);
@@ -237,7 +237,7 @@ as_both! {
 
     fn nothing_above_the_git_of_the_project_is_moved_away(caller) {
         let work = Work::new(caller);
-        for directory in ["sup", "sup/.git", "sup/mid", "sup/mid/x", "sup/mid/x/sub", "sup/mid/x/sub/.git"] {
+        for directory in ["sup/.git", "sup/mid/x/sub/.git"] {
             work.directory(directory);
         }
         let script = format!("cd {}; mv x y", work.at("sup/mid"));
@@ -307,7 +307,7 @@ as_both! {
 
     fn what_is_hidden_by_a_hosts_link_is_hidden_where_inside_there_is_none(caller) {
         let work = world(caller);
-        for directory in ["d", "d/real", "e", "e/l"] {
+        for directory in ["d/real", "e/l"] {
             work.directory(directory);
         }
         work.link("real", "d/l");
@@ -474,45 +474,32 @@ fn an_optional_source_that_was_closed_is_not_left_out() {
 #[test]
 fn a_root_directory_does_not_choose_which_home_of_the_host_is_shown() {
     let work = world(Caller::Ordinary);
-    for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev", "root/bin"] {
-        work.directory(directory);
-    }
-    // A place for it to be mounted on.
-    let place = format!("{}{}", work.at("root"), work.at("secret"));
-    fs::create_dir_all(place).expect("ours");
     let account = &work.account;
     let (uid, gid, name) = (account.uid, account.gid, &account.name);
     let row = format!("{name}:x:{uid}:{gid}::{}:/bin/sh\n", work.at("secret"));
-    work.file("root/etc/passwd", &row);
-    work.file("root/etc/group", &format!("{name}:x:{gid}:\n"));
-    let probe = tools().probe.clone();
-    fs::copy(probe, work.path().join("root/bin/probe")).expect("ours");
-    fs::set_permissions(work.path().join("root/bin/probe"), fs::Permissions::from_mode(0o755))
-        .expect("ours");
+    let root = work.root_directory(&row, &format!("{name}:x:{gid}:\n"));
+    // A place for either to be mounted on.
+    for home in [work.at("secret"), account.home.display().to_string()] {
+        fs::create_dir_all(format!("{root}{home}")).expect("ours");
+    }
     let key = work.at("secret/key");
     for args in
         [&["--home", "host"][..], &["--home", "host-read"], &["--set", "files.read=[\"~\"]"]]
     {
         let ended = Sbx::run(Caller::Ordinary)
-            .args(["--rootfs", &work.at("root")])
+            .args(["--rootfs", &root])
             .args(args)
-            .command(["/bin/probe", "open", &key, "r"])
+            .command(["/probe", "open", &key, "r"])
             .ended();
-        assert!(!ended.stdout.contains("ok"), "{args:?}: {ended:#?}");
+        assert!(ended.stdout.contains("ENOENT"), "{args:?}: {ended:#?}");
     }
 }
 
 as_root! {
     fn ids_of_a_root_directory_count_only_where_root_alone_writes_them() {
         let work = Work::new(Caller::Root);
-        for directory in ["root", "root/etc", "root/tmp", "root/proc", "root/dev"] {
-            work.directory(directory);
-        }
-        work.file("root/etc/passwd", "app:x:4711:6::/:/bin/sh\n4712:x:0:0::/:/bin/sh\n");
-        work.file("root/etc/group", "disk:x:6:\nroot:x:0:app\n");
-        let probe = tools().probe.clone();
-        fs::copy(probe, work.path().join("root/probe")).expect("the directory is ours");
-        let root = work.at("root");
+        let passwd = "app:x:4711:6::/:/bin/sh\n4712:x:0:0::/:/bin/sh\n";
+        let root = work.root_directory(passwd, "disk:x:6:\nroot:x:0:app\n");
         let run = |user: &str| {
             let run = Sbx::bare(Caller::Root, "run").args(["--rootfs", &root, "--user", user]);
             run.command(["/probe", "report"]).ended()

@@ -67,7 +67,7 @@ fn with_config(work: &Work, script: &str) -> Sbx {
 fn a_link_to_the_profiles_cannot_be_replaced() {
     let caller = Caller::Ordinary;
     let work = world(caller);
-    for directory in ["config", "dot", "dot/sbx", "dot/sbx/profiles"] {
+    for directory in ["config", "dot/sbx/profiles"] {
         work.directory(directory);
     }
     work.link(work.at("dot/sbx"), "config/sbx");
@@ -81,7 +81,7 @@ fn a_link_to_the_profiles_cannot_be_replaced() {
 #[test]
 fn a_link_to_the_profiles_cannot_be_replaced_through_a_mount() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "dot", "dot/sbx", "dot/sbx/profiles"] {
+    for directory in ["config", "dot/sbx/profiles"] {
         work.directory(directory);
     }
     work.link(work.at("dot/sbx"), "config/sbx");
@@ -93,9 +93,7 @@ fn a_link_to_the_profiles_cannot_be_replaced_through_a_mount() {
 #[test]
 fn what_a_link_among_the_profiles_leads_to_is_never_writable() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("config/sbx/profiles");
     let profile = work.file("w/my.toml", "sbx = 1\n");
     work.link(&profile, "config/sbx/profiles/my.toml");
     let path = profile.display();
@@ -108,9 +106,7 @@ fn what_a_link_among_the_profiles_leads_to_is_never_writable() {
 #[test]
 fn profiles_that_were_closed_do_not_give_way_to_others() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("config/sbx/profiles");
     work.file("config/sbx/profiles/build.toml", "sbx = 1\n[files]\nhide = [\"?~/x\"]\n");
     let plan = || {
         let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at("config"));
@@ -130,9 +126,7 @@ fn profiles_that_were_closed_do_not_give_way_to_others() {
 #[test]
 fn a_profile_that_may_serve_a_command_does_not_give_way_to_another() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("config/sbx/profiles");
     let plan = |text: &str, command: &str| {
         work.file("config/sbx/profiles/my.toml", text);
         let plan = Sbx::verb(Caller::Ordinary, "plan").env("XDG_CONFIG_HOME", work.at("config"));
@@ -163,7 +157,7 @@ fn a_profile_that_may_serve_a_command_does_not_give_way_to_another() {
 #[test]
 fn profiles_behind_a_link_that_leads_to_what_was_closed_do_not_give_way() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "dot", "dot/profiles"] {
+    for directory in ["config", "dot/profiles"] {
         work.directory(directory);
     }
     work.file("dot/profiles/build.toml", "sbx = 1\n[files]\nhide = [\"?~/x\"]\n");
@@ -187,9 +181,7 @@ fn profiles_behind_a_link_that_leads_to_what_was_closed_do_not_give_way() {
 #[test]
 fn profiles_that_cannot_be_listed_are_kept() {
     let work = world(Caller::Ordinary);
-    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("config/sbx/profiles");
     let profile = work.file("w/my.toml", "sbx = 1\n");
     work.link(&profile, "config/sbx/profiles/my.toml");
     let profiles = work.at("config/sbx/profiles");
@@ -225,9 +217,7 @@ fn a_profile_with_two_names_is_not_read() {
     let ended = sh(Caller::Ordinary, "true").profile(&profile).ended();
     ended.refused(125, &["has 2 names", "make it a file of its own"]);
     // Written by its other name, which is removed then, it would look as before.
-    for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-        work.directory(directory);
-    }
+    work.directory("config/sbx/profiles");
     let profile = work.file("config/sbx/profiles/other.toml", "sbx = 1\n");
     let write =
         || with_config(&work, "true").args(["--no-profile", "--write", &work.at("w")]).ended();

@@ -102,9 +102,7 @@ as_both! {
     fn what_show_prints_is_a_profile_that_says_the_same(caller) {
         // A profile that lies in the project would be kept from the command.
         let (work, project) = (Work::new(caller), Work::new(caller));
-        for directory in ["config", "config/sbx", "config/sbx/profiles"] {
-            work.directory(directory);
-        }
+        work.directory("config/sbx/profiles");
         // Started by root, only what lies in root's own places is searched.
         work.profile(caller, "config/sbx/profiles/lower.toml", LOWER);
         work.profile(caller, "config/sbx/profiles/upper.toml", UPPER);

@@ -7,7 +7,7 @@ pub(crate) const SECRET: &str = "outside-of-every-grant";
 /// A directory that is granted, `w`, and one that is not, `secret`, with a file in each.
 pub(crate) fn world(caller: Caller) -> Work {
     let work = Work::new(caller);
-    for directory in ["w", "w/data", "w/a", "w/a/hidden", "secret"] {
+    for directory in ["w/data", "w/a/hidden", "secret"] {
         work.directory(directory);
     }
     work.file("secret/key", SECRET);
