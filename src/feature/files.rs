@@ -481,15 +481,22 @@ impl Finder<'_> {
         self.rule.intents.get_mut(&real)
     }
 
-    fn put(&mut self, path: PathBuf, new: Intent) {
+    fn put(&mut self, path: PathBuf, mut new: Intent) {
         // A rule that somebody wrote wins over an implied one, whatever layer that came with.
-        let weight = |one: &Intent| (one.origin.via.is_none(), one.rank, one.verb);
-        match self.rule.intents.get(&path) {
-            Some(old) if weight(&new) <= weight(old) => {}
-            _ => {
-                self.rule.intents.insert(path, new);
+        let layer = |one: &Intent| (one.origin.via.is_none(), one.rank);
+        match self.rule.intents.get_mut(&path) {
+            Some(old) if layer(&new) < layer(old) => return,
+            Some(old) if layer(&new) == layer(old) => {
+                // Two rules of a layer name it, whatever their order: one of them in so many words.
+                old.is_exact |= new.is_exact;
+                new.is_exact = old.is_exact;
+                if new.verb <= old.verb {
+                    return;
+                }
             }
+            _ => {}
         }
+        self.rule.intents.insert(path, new);
     }
 
     fn is_shown(&self, path: &Path) -> bool {

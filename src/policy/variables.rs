@@ -103,6 +103,14 @@ impl Variables for Names<'_> {
                         NO_PROJECT,
                     ));
                 }
+                if self.facts.is_closed(&project) {
+                    // A command that could write above it may have closed it, for the same reason
+                    // as below.
+                    return Err(NoPath::missing(
+                        "what is above the working directory cannot be looked at",
+                        "let yourself in there: `chmod u+rx` on the directories",
+                    ));
+                }
                 let fact = self.facts.file(&project);
                 let owners = [self.facts.caller().uid, self.user.uid];
                 let is_open = |fact: &crate::facts::FileFact| fact.mode & 0o002 != 0;

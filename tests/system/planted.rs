@@ -235,6 +235,32 @@ as_both! {
         ended.refused(125, &["everybody can write the project"]);
     }
 
+    fn a_directory_that_was_closed_above_the_project_undoes_no_rule_about_it(caller) {
+        for git in ["p/.git", "p/mid/sub/other"] {
+            for name in ["?$PROJECT", "${PROJECT:-/nonexistent}"] {
+                let work = Work::new(caller);
+                for directory in [git, "p/mid/sub"] {
+                    work.directory(directory);
+                }
+                for file in ["p/.env", "p/mid/sub/.env"] {
+                    work.file(file, SECRET);
+                }
+                let (p, mid) = (work.at("p"), work.at("p/mid"));
+                let project = if git == "p/.git" { &p } else { &work.at("p/mid/sub") };
+                let script = format!(
+                    "run() {{ $SBX run $AS_ROOT --write {p} --hide '{name}/.env' -- sh -c \"$1\"; }}
+                    cd {mid}/sub; run 'chmod 000 {mid}; echo ran'; run 'chmod 755 {mid}; cat {project}/.env'"
+                );
+                let ended = Sbx::shell(caller, &script).ended();
+                fs::set_permissions(&mid, fs::Permissions::from_mode(0o755)).expect("ours");
+                assert_eq!(ended.stdout, "ran\n", "{ended:#?}");
+                // Root looks everywhere, and hides the file as before.
+                let told = if caller == Caller::Root { "Permission denied" } else { "cannot be looked at" };
+                assert!(ended.stderr.contains(told), "{ended:#?}");
+            }
+        }
+    }
+
     fn nothing_above_the_git_of_the_project_is_moved_away(caller) {
         let work = Work::new(caller);
         for directory in ["sup/.git", "sup/mid/x/sub/.git"] {
