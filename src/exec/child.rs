@@ -16,19 +16,19 @@ use super::init;
 use super::mounting::STRICT;
 use super::proc;
 use super::report::{Failure, Part, Progress};
-use super::supervisor::{Hooks, Verdict};
+use super::supervisor::{Answer, Hooks};
 use crate::facts::FileKind;
 use crate::plan::{Actor, MapWriter};
 use crate::rights;
 use crate::sys::caps::CapSets;
 use crate::sys::mount::MountAttr;
+use crate::sys::signal::SIGKILL;
 use crate::sys::spawn::PointerArray;
 use crate::sys::{Errno, Result, caps, fd, ident, landlock, mount, net, seccomp, signal, spawn};
 
 /// SECBIT_NOROOT, SECBIT_NO_SETUID_FIXUP, their locks, and SECBIT_KEEP_CAPS_LOCKED
 /// (capabilities(7) "The securebits flags").
 const SECUREBITS: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5;
-const SIGKILL: i32 = 9;
 
 /// What the supervisor hands to its child.
 #[derive(Debug)]
@@ -117,14 +117,14 @@ impl<'i> Child<'i> {
         self.part.set(Part::Whole);
         self.detail = 0;
         let result = match self.hooks.ask(step) {
-            Verdict::Go => {
+            Answer::Go => {
                 if matches!(op, Op::Exec { .. }) {
                     self.progress.done(step);
                 }
                 self.perform(op)
             }
-            Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
-            Verdict::Skip => return,
+            Answer::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
+            Answer::Skip => return,
         };
         match result {
             Ok(()) => self.progress.done(step),

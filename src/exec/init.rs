@@ -8,22 +8,14 @@ use super::child::Child;
 use super::image::{MapTexts, Op};
 use super::proc;
 use super::report::Part;
-use super::supervisor::Verdict;
+use super::supervisor::Answer;
 use crate::plan::{Actor, MapWriter};
 use crate::sys::caps::CapSets;
-use crate::sys::signal::SigInfo;
+use crate::sys::signal::{
+    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SigInfo,
+};
 use crate::sys::spawn::WaitStatus;
 use crate::sys::{Errno, Result, caps, fd, ident, signal, spawn};
-
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGQUIT: i32 = 3;
-const SIGUSR1: i32 = 10;
-const SIGUSR2: i32 = 12;
-const SIGTERM: i32 = 15;
-const SIGCHLD: i32 = 17;
-const SIGCONT: i32 = 18;
-const SIGWINCH: i32 = 28;
 
 /// Does what process 1 owes the command, then waits for it.
 ///
@@ -47,9 +39,9 @@ pub(super) fn run(
         spawn::exit_now(FAILED.into())
     };
     let result = match child.hooks.ask(step) {
-        Verdict::Go => hold_nothing(child, uid, gid, groups),
-        Verdict::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
-        Verdict::Skip => Ok(()),
+        Answer::Go => hold_nothing(child, uid, gid, groups),
+        Answer::Fail(errno) => Err(Errno::from_raw_os_error(errno)),
+        Answer::Skip => Ok(()),
     };
     match result.and_then(|()| fd::write_byte(ready.as_fd(), 1)) {
         // A command that was killed meanwhile is reaped like any other.

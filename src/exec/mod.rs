@@ -23,7 +23,7 @@ mod supervisor;
 
 pub use explain::explain;
 pub use report::{Failure, Part};
-pub use supervisor::{Hooks, Manner, Run, Verdict, run};
+pub use supervisor::{Answer, Hooks, Manner, Run, run};
 
 /// Exit status of sbx's own failures, as env(1) and timeout(1) have it.
 pub const FAILED: u8 = 125;

@@ -19,12 +19,13 @@ use crate::capability;
 use crate::facts::FileKind;
 use crate::plan::{Actor, Plan};
 use crate::sys::caps::CapSets;
+use crate::sys::signal::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 use crate::sys::spawn::{Forked, WaitStatus};
 use crate::sys::{Errno, Result, argv, caps, fd, ident, mount, signal, spawn};
 
 /// What a test does with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Answer {
     /// It is carried out.
     Go,
     /// It fails with an errno without being tried.
@@ -37,14 +38,14 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Hooks {
     /// Asked before each step; it may also stop the process there.
-    pub before: Option<fn(usize) -> Verdict>,
+    pub before: Option<fn(usize) -> Answer>,
     /// Called first of all in the child.
     pub in_child: Option<fn()>,
 }
 
 impl Hooks {
-    pub(super) fn ask(&self, step: usize) -> Verdict {
-        self.before.map_or(Verdict::Go, |before| before(step))
+    pub(super) fn ask(&self, step: usize) -> Answer {
+        self.before.map_or(Answer::Go, |before| before(step))
     }
 }
 
@@ -140,9 +141,9 @@ impl Supervisor<'_> {
                 continue;
             }
             let result = match self.hooks.ask(step) {
-                Verdict::Go => self.perform(op, &mut prepared, &mut running),
-                Verdict::Fail(errno) => Err((Part::Whole, Errno::from_raw_os_error(errno))),
-                Verdict::Skip => continue,
+                Answer::Go => self.perform(op, &mut prepared, &mut running),
+                Answer::Fail(errno) => Err((Part::Whole, Errno::from_raw_os_error(errno))),
+                Answer::Skip => continue,
             };
             match result {
                 Ok(()) => self.progress.done(step),
@@ -374,13 +375,6 @@ impl Supervisor<'_> {
         }
     }
 }
-
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGQUIT: i32 = 3;
-const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
-const SIGCHLD: i32 = 17;
 
 /// The bit of a signal in a set of them.
 fn bit(number: i32) -> u64 {

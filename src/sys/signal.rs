@@ -11,6 +11,10 @@ use std::time::Duration;
 use super::raw::check;
 use super::{Errno, Result};
 
+pub(crate) use libc::{
+    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+};
+
 /// The number of the last signal on x86_64 and aarch64; signal(7).
 pub(crate) const LAST_SIGNAL: i32 = 64;
 /// A mask of every signal; the kernel leaves SIGKILL and SIGSTOP out by itself.

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sbx::exec::{Hooks, Verdict};
+use sbx::exec::{Answer, Hooks};
 
 struct Watched;
 
@@ -86,19 +86,19 @@ fn parse(text: &str) -> Hook {
     }
 }
 
-fn before(step: usize) -> Verdict {
+fn before(step: usize) -> Answer {
     match HOOK.get() {
-        Some(Hook::Fail(at, errno)) if *at == step => Verdict::Fail(*errno),
-        Some(Hook::Skip(steps)) if steps.contains(&step) => Verdict::Skip,
+        Some(Hook::Fail(at, errno)) if *at == step => Answer::Fail(*errno),
+        Some(Hook::Skip(steps)) if steps.contains(&step) => Answer::Skip,
         Some(Hook::Stop(at, told, go)) if *at == step => {
             let mut byte = 0_u8;
             unsafe {
                 libc::write(*told, (&raw const byte).cast(), 1);
                 libc::read(*go, (&raw mut byte).cast(), 1);
             }
-            Verdict::Go
+            Answer::Go
         }
-        _ => Verdict::Go,
+        _ => Answer::Go,
     }
 }
 
