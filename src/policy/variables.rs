@@ -35,9 +35,48 @@ const NO_PROJECT: &str = "go to the project's own directory first";
 
 impl Names<'_> {
     /// The top of the git repository that the working directory is in, or that directory.
-    fn project(&self) -> PathBuf {
+    ///
+    /// There may be none; where a command could have brought that about, to be rid of a rule, it is
+    /// an error that no `?` and no default covers.
+    fn project(&self) -> Result<PathBuf, NoPath> {
         let cwd = &self.facts.caller().cwd;
-        self.repositories().next().unwrap_or(cwd).to_owned()
+        if cwd == Path::new("") {
+            // A command that could write above it may have removed it, to be rid of a rule.
+            return Err(NoPath::missing(
+                "the working directory is gone, or cannot be read: nobody knows the project",
+                "go to a directory that is there",
+            ));
+        }
+        let project = self.repositories().next().unwrap_or(cwd).to_owned();
+        if self.user.home.starts_with(&project) {
+            return Err(NoPath::unset(
+                "there is no project here: the working directory is the home, or lies above it",
+                NO_PROJECT,
+            ));
+        }
+        let Some(fact) = self.facts.file(&project) else {
+            // Or closed what is above it.
+            return Err(NoPath::missing(
+                "what is above the working directory cannot be looked at",
+                "let yourself in there: `chmod u+rx` on the directories",
+            ));
+        };
+        let owners = [self.facts.caller().uid, self.user.uid];
+        let is_open = fact.mode & 0o002 != 0;
+        if is_open && fact.uid != 0 && owners.contains(&fact.uid) {
+            // Or opened it to everybody.
+            return Err(NoPath::missing(
+                "everybody can write the project",
+                "take that from them: `chmod o-w` on the directory",
+            ));
+        }
+        if is_open {
+            return Err(NoPath::unset(
+                "there is no project here: everybody can write the working directory",
+                NO_PROJECT,
+            ));
+        }
+        Ok(project)
     }
 
     /// Tops of the git repositories that the working directory is in, innermost first. A `.git` of
@@ -95,42 +134,7 @@ impl Variables for Names<'_> {
             "HOME" => Some(self.user.home.clone().into_os_string()),
             "USER" => Some(OsString::from(&self.user.name)),
             "UID" => Some(self.user.uid.to_string().into()),
-            "PROJECT" => {
-                let project = self.project();
-                if self.user.home.starts_with(&project) {
-                    return Err(NoPath::unset(
-                        "there is no project here: the working directory is the home, or lies above it",
-                        NO_PROJECT,
-                    ));
-                }
-                if self.facts.is_closed(&project) {
-                    // A command that could write above it may have closed it, for the same reason
-                    // as below.
-                    return Err(NoPath::missing(
-                        "what is above the working directory cannot be looked at",
-                        "let yourself in there: `chmod u+rx` on the directories",
-                    ));
-                }
-                let fact = self.facts.file(&project);
-                let owners = [self.facts.caller().uid, self.user.uid];
-                let is_open = |fact: &crate::facts::FileFact| fact.mode & 0o002 != 0;
-                if fact.as_ref().is_some_and(|fact| {
-                    is_open(fact) && fact.uid != 0 && owners.contains(&fact.uid)
-                }) {
-                    // A command that could write there may have opened it, to be rid of a rule.
-                    return Err(NoPath::missing(
-                        "everybody can write the project",
-                        "take that from them: `chmod o-w` on the directory",
-                    ));
-                }
-                if fact.is_none_or(|fact| is_open(&fact)) {
-                    return Err(NoPath::unset(
-                        "there is no project here: everybody can write the working directory",
-                        NO_PROJECT,
-                    ));
-                }
-                Some(project.into_os_string())
-            }
+            "PROJECT" => Some(self.project()?.into_os_string()),
             _ if name.starts_with("XDG_") => self.xdg(name),
             _ => {
                 let passed = self.profile.env.pass.items().iter().any(|item| item.value == name);

@@ -261,6 +261,22 @@ as_both! {
         }
     }
 
+    fn a_working_directory_that_was_removed_undoes_no_rule_about_the_project(caller) {
+        let work = Work::new(caller);
+        for directory in ["p/.git", "p/sub"] {
+            work.directory(directory);
+        }
+        work.file("p/.env", SECRET);
+        let p = work.at("p");
+        let script = format!(
+            "run() {{ $SBX run $AS_ROOT --write {p} --hide '?$PROJECT/.env' -- sh -c \"$1\"; }}
+            cd {p}/sub; run 'rmdir {p}/sub; echo ran'; run 'cat {p}/.env'"
+        );
+        let ended = Sbx::shell(caller, &script).ended();
+        assert_eq!((&*ended.stdout, ended.status), ("ran\n", 125), "{ended:#?}");
+        assert!(ended.stderr.contains("nobody knows the project"), "{ended:#?}");
+    }
+
     fn nothing_above_the_git_of_the_project_is_moved_away(caller) {
         let work = Work::new(caller);
         for directory in ["sup/.git", "sup/mid/x/sub/.git"] {
