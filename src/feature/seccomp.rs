@@ -75,6 +75,11 @@ impl Leaf for Condition {
             reader.bad_value(value, format!("`{text}` is no test of an argument"), Self::EXPECTS);
             return None;
         };
+        if test.has_lost_bits() {
+            let why = format!("`{text}` compares bits that are not looked at");
+            reader.bad_value(value, why, "a value within the mask, of 32 bits after `:32`");
+            return None;
+        }
         Some(Self { text, test })
     }
 
@@ -295,19 +300,11 @@ fn one_rule(
             return;
         }
     };
-    let tests: Vec<ArgTest> =
-        spec.args.items().iter().map(|item| item.value.test.clone()).collect();
     for name in spec.calls.items() {
         for call in calls(&name, arch, sink) {
             whys.push((call, name.origin));
-            let mut tests = tests.clone();
-            if call == "ioctl" {
-                // The kernel looks at the low 32 bits of the command only (CVE-2019-10063).
-                tests
-                    .iter_mut()
-                    .filter(|test| test.index == 1)
-                    .for_each(|test| test.width = Width::Dword);
-            }
+            let tests = spec.args.items().into_iter().map(|item| test_of(call, &item, sink));
+            let Some(tests) = tests.collect::<Option<Vec<ArgTest>>>() else { return };
             let result = if tests.is_empty() {
                 rules.decide(call, verdict)
             } else {
@@ -316,6 +313,23 @@ fn one_rule(
             put(result, name.origin, sink);
         }
     }
+}
+
+/// Returns a test as it is for a call.
+fn test_of(call: &str, condition: &Sourced<&Condition>, sink: &mut Sink) -> Option<ArgTest> {
+    let mut test = condition.value.test.clone();
+    // The kernel looks at the low 32 bits of the command only (CVE-2019-10063).
+    if call == "ioctl" && test.index == 1 {
+        test.width = Width::Dword;
+    }
+    if test.has_lost_bits() {
+        let text =
+            format!("the command of ioctl has 32 bits, `{}` tests more", condition.value.text);
+        let refusal = Diagnostic::error(Code::BadValue, text).at(condition.origin);
+        sink.push(refusal.help("write a value of 32 bits"));
+        return None;
+    }
+    Some(test)
 }
 
 /// Says whether some rule does not allow a call, whatever the arguments it asks for.
@@ -378,6 +392,24 @@ mod tests {
         assert_eq!(masked.width, Width::Dword);
         for wrong in ["6 == 1", "1 = 1", "1 == x", "", "1:16 == 1"] {
             assert!(Condition::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bits_that_are_not_looked_at_are_noticed() {
+        let is_lost = |text| Condition::parse(text).expect("a test").has_lost_bits();
+        for lost in
+            ["0 & 0 == 1", "0 & 0xf0 == 0x11", "0:32 < 0x100000000", "0:32 & 0x1ff000000 == 0"]
+        {
+            assert!(is_lost(lost), "{lost}");
+        }
+        for fine in [
+            "0 & 0 == 0",
+            "0:32 == 0xffffffff",
+            "0 == 0x100000000",
+            "0 & 0x1ff000000 == 0x100000000",
+        ] {
+            assert!(!is_lost(fine), "{fine}");
         }
     }
 }

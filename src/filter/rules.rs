@@ -207,6 +207,25 @@ pub struct ArgTest {
 }
 
 impl ArgTest {
+    /// Returns whether the comparison has bits that are never looked at: such a test would hold
+    /// always, or never, or for other values than are written.
+    #[must_use]
+    pub fn has_lost_bits(&self) -> bool {
+        let above = match self.width {
+            Width::Dword => !u64::from(u32::MAX),
+            Width::Qword => 0,
+        };
+        match self.compare {
+            Compare::MaskedEq { mask, value } => mask & above != 0 || value & !mask != 0,
+            Compare::Eq(value)
+            | Compare::Ne(value)
+            | Compare::Lt(value)
+            | Compare::Le(value)
+            | Compare::Gt(value)
+            | Compare::Ge(value) => value & above != 0,
+        }
+    }
+
     /// Returns whether the test holds; one of an argument above 5 never does.
     #[must_use]
     pub fn holds(&self, args: &[u64; 6]) -> bool {
