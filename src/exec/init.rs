@@ -146,6 +146,24 @@ pub(super) fn pass_on(number: i32, payload: i32) {
         SIGTERM | SIGUSR1 | SIGUSR2 => payload,
         _ => return,
     };
-    // The command may have ended in between; then there is nobody to tell.
-    let _ignored = spawn::kill(target, number);
+    let told = spawn::kill(target, number);
+    // Before it has a group of its own it is still there. Where it has ended there is nobody to tell.
+    if told == Err(Errno::SRCH) {
+        let _ignored = spawn::kill(payload, number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_without_a_group_of_its_own_yet_gets_what_goes_to_the_group() {
+        use std::os::unix::process::ExitStatusExt as _;
+        for number in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            let mut sleep = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            pass_on(number, i32::try_from(sleep.id()).unwrap());
+            assert_eq!(sleep.wait().unwrap().signal(), Some(number));
+        }
+    }
 }
