@@ -51,11 +51,15 @@ pub(super) struct Deferred<A>(pub(super) Box<A>);
 
 impl<A: clap::Args> clap::Args for Deferred<A> {
     fn augment_args(verb: Command) -> Command {
-        verb.defer(A::augment_args)
+        // What is said about the verb stays: the arguments may have words about themselves.
+        verb.defer(|verb| {
+            let about = verb.get_about().cloned();
+            A::augment_args(verb).about(about.unwrap_or_default())
+        })
     }
 
     fn augment_args_for_update(verb: Command) -> Command {
-        verb.defer(A::augment_args_for_update)
+        Self::augment_args(verb)
     }
 }
 

@@ -62,6 +62,18 @@ as_both! {
         }
     }
 
+    fn a_verb_says_the_same_of_itself_wherever_it_is_asked(caller) {
+        let all = Sbx::bare(caller, "--help").ended().fine().stdout;
+        for verb in ["run", "plan", "show", "profiles", "check", "doctor"] {
+            let line = all.lines().find_map(|line| line.trim_start().strip_prefix(verb));
+            let words = line.unwrap_or_else(|| panic!("{verb} in {all}")).trim();
+            for arguments in [vec![verb, "-h"], vec![verb, "--help"], vec!["help", verb]] {
+                let help = Sbx::bare(caller, arguments[0]).args(&arguments[1..]).ended().fine();
+                assert_eq!(help.stdout.lines().next(), Some(words), "{arguments:?}");
+            }
+        }
+    }
+
     fn steps_are_not_asked_for_and_refused_at_once(caller) {
         let ended = Sbx::run(caller).args(["-v", "-q"]).command(["true"]).ended();
         ended.refused(125, &["--verbose", "--quiet"]);
