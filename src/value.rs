@@ -127,8 +127,12 @@ impl<T> List<T> {
         self.edits.extend(upper.edits);
     }
 
-    /// Returns where the list was last written; nothing if no layer wrote it.
+    /// Returns where the list was last written; nothing if no layer wrote it. Taking out of a list
+    /// that nobody wrote changes nothing, and so does not write it.
     pub fn given(&self) -> Option<Origin> {
+        if self.edits.iter().all(|edit| matches!(edit, Edit::Remove(_))) {
+            return None;
+        }
         self.edits.last().map(|edit| match edit {
             Edit::Add(item) | Edit::Remove(item) => item.origin,
             Edit::Clear(origin) | Edit::Given(origin) => *origin,
@@ -232,6 +236,9 @@ mod tests {
     fn replace_starts_afresh_and_remove_takes_out() {
         assert_eq!(values(&list(&[('+', 1), ('!', 0), ('+', 2), ('+', 3), ('-', 2)])), [3]);
         assert_eq!(list(&[('-', 9)]).fold().unmatched.len(), 1);
+        assert_eq!(list(&[('-', 9)]).given(), None);
+        assert!(values(&list(&[('+', 9), ('-', 9)])).is_empty());
+        assert!(list(&[('+', 9), ('-', 9)]).given().is_some());
     }
 
     #[test]

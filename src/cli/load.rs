@@ -75,8 +75,10 @@ impl Library {
             let refusal =
                 Diagnostic::error(Code::UnknownProfile, format!("there is no profile `{name}`"));
             let all: Vec<&str> = all.iter().map(|(known, _)| known.as_str()).collect();
-            let otherwise = if origin.is_some() {
+            let otherwise = if origin.is_some() && (name.contains('/') || name.ends_with(".toml")) {
                 "write the name of a profile: `extends` takes no paths".to_owned()
+            } else if origin.is_some() {
+                format!("write a name that is there, or put `{name}.toml` among your profiles")
             } else if name.ends_with(".toml") {
                 format!("write a path to a file with a slash in it: `./{name}`")
             } else if name.split(',').all(|one| all.contains(&one)) {

@@ -100,15 +100,15 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
                 .at(origin)
                 .help(format!("write `?{name}` to keep it only where the kernel knows it")),
             ),
-            None => sink.push(
-                Diagnostic::error(Code::UnknownCapability, format!("unknown capability `{name}`"))
-                    .at(origin)
-                    .suggest(
-                        &name.to_ascii_lowercase().replace('_', "-"),
+            None => {
+                let short = name.to_ascii_lowercase().replace('_', "-");
+                let text = format!("unknown capability `{name}`");
+                sink.push(Diagnostic::error(Code::UnknownCapability, text).at(origin).suggest(
+                        short.strip_prefix("cap-").unwrap_or(&short),
                         capability::NAMES,
                         "write a name of capabilities(7), such as `net-bind-service`, each as an item of its own",
-                    ),
-            ),
+                    ));
+            }
         }
     }
     set

@@ -153,6 +153,7 @@ pub fn resolve(spec: &Spec, root: &root::Rule, context: &Context<'_>, sink: &mut
         found.system(root.origin);
     }
     found.home(spec, root);
+    found.nothing_to_write(spec);
     if let Some(origin) = root.mounts_tmp {
         let at = origin.implied_by("`[root] auto-mount`");
         found.grant(&Named::implied("/tmp", at, false), Verb::Private);
@@ -223,6 +224,24 @@ impl Finder<'_> {
         }
         for path in groups::members("etc-minimal").unwrap_or_default() {
             self.grant(&Named::implied(path, origin, true), Verb::Read);
+        }
+    }
+
+    /// Warns where the project was all that may be written, and there is none: what the command
+    /// makes would be gone with it.
+    fn nothing_to_write(&mut self, spec: &Spec) {
+        let (projects, others): (Vec<_>, Vec<_>) =
+            spec.write.items().into_iter().partition(|item| {
+                item.value.is_optional && item.value.text.to_string_lossy().contains("$PROJECT")
+            });
+        if let (Some(project), true) = (projects.first(), others.is_empty())
+            && let Err(why) = self.context.variables.get("PROJECT")
+            && why.is_unset()
+        {
+            let text = format!("nothing of yours can be written: {}", why.why);
+            let warning = Diagnostic::warning(Code::NoEffect, text).at(project.origin);
+            let help = "go to the project's own directory, or grant another one with `--write DIR`";
+            self.sink.push(warning.help(help));
         }
     }
 
@@ -358,10 +377,10 @@ impl Finder<'_> {
             }
             // Only what the caller decides is left out: how many directories there are, a command
             // that may write in them does.
-            Err(why) if is_optional && why.is_unset() => self.sink.push(
-                Diagnostic::note(Code::NoEffect, format!("`{pattern}` is left out: {}", why.why))
-                    .at(origin),
-            ),
+            Err(why) if is_optional && why.is_unset() => {
+                let text = format!("`{pattern}` is left out: {}", why.why);
+                self.sink.push(Diagnostic::note(Code::NoEffect, text).at(origin));
+            }
             Err(why) => self.sink.push(why.told(pattern, origin)),
         }
     }

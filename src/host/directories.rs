@@ -32,8 +32,16 @@ fn root_config(facts: &dyn Facts) -> Option<PathBuf> {
 }
 
 /// `$XDG_CONFIG_HOME`, or its standard place. Without HOME the crate would ask the C library for
-/// the home directory, which loads code into a static program: then there is none.
+/// the home directory, which loads code into a static program: then it is read here.
 fn user_config(facts: &dyn Facts) -> Option<PathBuf> {
-    facts.env(OsStr::new("HOME")).filter(|home| Path::new(home).is_absolute())?;
-    BaseDirs::new().map(|base| base.config_dir().to_owned())
+    let absolute = |name: &str| {
+        let value = facts.env(OsStr::new(name)).map(PathBuf::from);
+        value.filter(|path| path.is_absolute())
+    };
+    if absolute("HOME").is_some() {
+        return BaseDirs::new().map(|base| base.config_dir().to_owned());
+    }
+    let user = facts.caller().uid;
+    let home = || facts.users(Path::new("/")).uid(user).map(|row| row.home.join(".config"));
+    absolute("XDG_CONFIG_HOME").or_else(home)
 }

@@ -135,7 +135,8 @@ impl Variables for Names<'_> {
             "USER" => Some(OsString::from(&self.user.name)),
             "UID" => Some(self.user.uid.to_string().into()),
             "PROJECT" => Some(self.project()?.into_os_string()),
-            _ if name.starts_with("XDG_") => self.xdg(name),
+            "XDG_RUNTIME_DIR" => self.xdg(name),
+            _ if XDG.iter().any(|(known, _)| *known == name) => self.xdg(name),
             _ => {
                 let passed = self.profile.env.pass.items().iter().any(|item| item.value == name);
                 if !passed {

@@ -1,5 +1,7 @@
 //! The three kinds of field, as `section!` sees them.
 
+use toml::de::DeTable;
+
 use crate::diag::Origin;
 use crate::schema::leaf::{Leaf, toml_key};
 use crate::schema::reader::{Reader, Value};
@@ -108,7 +110,16 @@ impl<T: Leaf> Field for List<T> {
             let mut read = |item| Some(Sourced::new(T::read(item, reader)?, reader.origin(item)));
             array.iter().filter_map(&mut read).collect()
         };
-        let Some(table) = value.get_ref().as_table() else {
+        let is_edit = |table: &DeTable<'_>| {
+            table.keys().any(|key| ["replace", "remove"].contains(&key.get_ref().as_ref()))
+        };
+        let table = value.get_ref().as_table();
+        if T::EXPECTS_LIST.contains("tables") && table.is_some_and(|table| !is_edit(table)) {
+            let help = "write it in double brackets, `[[…]]`".to_owned();
+            reader.wrong_type_but(value, T::EXPECTS_LIST, help);
+            return;
+        }
+        let Some(table) = table else {
             let items = items(value, reader);
             if items.is_empty() {
                 self.edit(Edit::Given(reader.origin(value)));

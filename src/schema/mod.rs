@@ -53,7 +53,10 @@ pub trait Section: Default {
 /// Tells removals from one list that met nothing to remove, with the nearest that is there.
 pub(crate) fn warn_unmatched<F: Field>(key: &str, field: &F, sink: &mut Sink) {
     for (gone, origin) in field.unmatched() {
-        let Some(ShownKey::List(there, _)) = field.show() else { continue };
+        let there = match field.show() {
+            Some(ShownKey::List(there, _)) => there,
+            _ => Vec::new(),
+        };
         let text = format!("{gone} is not in `{key}`: nothing is removed");
         let warning = Diagnostic::warning(Code::NoEffect, text).at(origin);
         sink.push(match nearest(&gone, there.iter().map(|one| one.text.as_str())) {

@@ -210,10 +210,12 @@ impl<'a, 's> Reader<'a, 's> {
     /// Tells a value of the wrong type.
     pub fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let found = value.get_ref();
-        let plain = found.as_integer().map(ToString::to_string);
-        let plain = plain.or_else(|| found.as_bool().map(|on| on.to_string()));
         let is_choice = expected.contains('`');
-        let is_text = expected.contains("string") || expected.contains('"');
+        let is_string = expected.contains("string");
+        let is_text = is_string || expected.contains('"');
+        let plain = found.as_integer().map(ToString::to_string);
+        let plain =
+            plain.or_else(|| found.as_bool().filter(|_| is_string).map(|on| on.to_string()));
         let number = found.as_str().filter(|text| text.parse::<i64>().is_ok());
         let help = match (plain, number) {
             (Some(plain), _) if is_text && !is_choice => {

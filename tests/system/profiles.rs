@@ -234,6 +234,16 @@ fn a_profile_with_two_names_is_not_read() {
 }
 
 #[test]
+fn profiles_of_the_user_are_found_without_a_home_in_the_environment() {
+    let work = world(Caller::Ordinary);
+    work.directory("config/sbx/profiles");
+    work.file("config/sbx/profiles/mine.toml", "sbx = 1\n");
+    let script = format!("env -u HOME XDG_CONFIG_HOME={} $SBX profiles", work.at("config"));
+    let ended = Sbx::shell(Caller::Ordinary, &script).ended().fine();
+    assert!(ended.stdout.lines().any(|line| line.starts_with("mine")), "{ended:#?}");
+}
+
+#[test]
 fn profiles_of_a_start_without_an_environment_are_kept_as_well() {
     let work = world(Caller::Ordinary);
     let config = work.account.home.join(".config/sbx/profiles");

@@ -74,6 +74,17 @@ as_both! {
         }
     }
 
+    fn a_project_that_is_not_there_is_told_where_it_was_all_that_may_be_written(caller) {
+        let home = caller.account().home;
+        let plan = |args: &[&str]| {
+            let plan = Sbx::verb(caller, "plan").args(["-p", "build"]).args(args).cwd(&home);
+            plan.command(["true"]).ended().fine().stderr
+        };
+        let told = plan(&[]);
+        assert!(told.contains("nothing of yours can be written") && told.contains("`--write DIR`"), "{told}");
+        assert_eq!(plan(&["--write", "/var/tmp"]), "");
+    }
+
     fn steps_are_not_asked_for_and_refused_at_once(caller) {
         let ended = Sbx::run(caller).args(["-v", "-q"]).command(["true"]).ended();
         ended.refused(125, &["--verbose", "--quiet"]);
