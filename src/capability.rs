@@ -51,8 +51,6 @@ pub const KILL: u64 = 1 << 5;
 pub const SETGID: u64 = 1 << 6;
 /// CAP_SETUID.
 pub const SETUID: u64 = 1 << 7;
-/// CAP_SETPCAP.
-pub const SETPCAP: u64 = 1 << 8;
 /// CAP_SYS_ADMIN.
 pub const SYS_ADMIN: u64 = 1 << 21;
 /// CAP_SYS_RESOURCE.
@@ -113,7 +111,6 @@ mod tests {
         assert_eq!(bit("kill"), Some(KILL));
         assert_eq!(bit("setgid"), Some(SETGID));
         assert_eq!(bit("setuid"), Some(SETUID));
-        assert_eq!(bit("setpcap"), Some(SETPCAP));
         assert_eq!(bit("sys-admin"), Some(SYS_ADMIN));
         assert_eq!(bit("sys-resource"), Some(SYS_RESOURCE));
         assert_eq!(

@@ -24,7 +24,7 @@
 //! | [`feature`] | one file for each thing a profile can say |
 //! | [`profile`] | what somebody wrote: files and flags, merged |
 //! | [`policy`] | what it means on this host |
-//! | [`sys`] | system calls: the only unsafe code |
+//! | [`sys`] | system calls, the allocator: the only unsafe code |
 //! | [`store`], [`host`] | profile files; facts about the running system |
 //! | [`exec`] | a plan, carried out |
 //! | [`cli`] | the tool |

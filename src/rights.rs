@@ -26,11 +26,6 @@ pub fn all_fs(abi: u32) -> u64 {
     AccessFs::from_all(version(abi)).bits()
 }
 
-/// Returns every right on ports that an ABI can handle.
-pub fn all_net(abi: u32) -> u64 {
-    AccessNet::from_all(version(abi)).bits()
-}
-
 /// Returns every scope that an ABI can handle.
 pub fn all_scopes(abi: u32) -> u64 {
     Scope::from_all(version(abi)).bits()

@@ -58,7 +58,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A span of time in milliseconds, written `250ms`, `10s`, `5m`, `1h`, or a number of seconds.
+/// A span of time in milliseconds, written `250ms`, `10s`, `5m`, `1h`, `2d`, or a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(pub u64);
 

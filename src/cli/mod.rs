@@ -74,9 +74,6 @@ fn finished(result: anyhow::Result<u8>) -> ExitCode {
 /// Returns the same complaint about the arguments, with nothing in them that could forge a line of it:
 /// clap prints them as they are.
 fn harmless(error: clap::Error) -> clap::Error {
-    if !error.use_stderr() {
-        return error;
-    }
     match Args::try_parse_from(std::env::args_os().map(printable_os)) {
         Err(again) if again.use_stderr() => again,
         // It is about the very characters that are escaped now; no other word of it is an argument's.

@@ -18,7 +18,7 @@ use super::proc;
 use super::report::{Failure, Part, Progress};
 use super::supervisor::{Answer, Hooks};
 use crate::facts::FileKind;
-use crate::plan::{Actor, MapWriter};
+use crate::plan::{Actor, MapWriter, Namespace};
 use crate::rights;
 use crate::sys::caps::CapSets;
 use crate::sys::mount::MountAttr;
@@ -53,7 +53,7 @@ pub(super) struct Child<'i> {
     /// The new root, until it is the root.
     pub(super) root: Option<OwnedFd>,
     /// The directory that a place was made in last, and its path inside.
-    pub(super) beside: Cell<Option<(&'i CStr, OwnedFd)>>,
+    pub(super) last_directory: Cell<Option<(&'i CStr, OwnedFd)>>,
     /// The host's /dev/null, once a file was covered with it.
     pub(super) cover: Cell<Option<OwnedFd>>,
     ruleset: Option<OwnedFd>,
@@ -62,7 +62,6 @@ pub(super) struct Child<'i> {
     lock: Option<(OwnedFd, OwnedFd)>,
     /// Where one byte comes once init holds nothing any more.
     init_is_ready: Option<OwnedFd>,
-    is_payload: bool,
     /// The part of the running operation, for the report.
     pub(super) part: Cell<Part>,
     detail: u32,
@@ -86,13 +85,12 @@ pub(super) fn run(image: &Image, progress: &Progress, hooks: &Hooks, hand: Hand)
         hooks,
         hand,
         root: None,
-        beside: Cell::new(None),
+        last_directory: Cell::new(None),
         cover: Cell::new(None),
         ruleset: None,
         handled: 0,
         lock: None,
         init_is_ready: None,
-        is_payload: false,
         part: Cell::new(Part::Whole),
         detail: 0,
     };
@@ -167,12 +165,9 @@ impl<'i> Child<'i> {
                 ident::umask(*mask);
                 Ok(())
             }
-            Op::IsolateMounts => {
-                let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
-                mount::mount_setattr_at(CWD, c"/", true, &slave)
-            }
+            Op::IsolateMounts => mount::mount_setattr_at(CWD, c"/", true, &MountAttr::slave()),
             Op::TimeNamespace { text } => {
-                ident::unshare(0x80)?;
+                ident::unshare(Namespace::Time.clone_flag())?;
                 proc::write_file(c"self/timens_offsets", text.to_bytes())
             }
             Op::RootTmpfs { size } => {
@@ -371,7 +366,6 @@ impl<'i> Child<'i> {
         let (is_ready, ready) = fd::pipe_cloexec()?;
         match spawn::fork_in_child()? {
             None => {
-                self.is_payload = true;
                 self.init_is_ready = Some(is_ready);
                 if let Some(((_, ask), (answer, _))) = pipes {
                     self.lock = Some((ask, answer));

@@ -96,7 +96,7 @@ impl<'i> Child<'i> {
         place: &'i Place,
         work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
     ) -> Result<T> {
-        let last = self.beside.take();
+        let last = self.last_directory.take();
         let Some(path) = place.parent.as_deref() else { return work(self.root()?) };
         let directory = match last {
             Some((last, directory)) if last == path => directory,
@@ -107,7 +107,7 @@ impl<'i> Child<'i> {
             }
         };
         let done = work(directory.as_fd())?;
-        self.beside.set(Some((path, directory)));
+        self.last_directory.set(Some((path, directory)));
         Ok(done)
     }
 
@@ -174,7 +174,7 @@ impl<'i> Child<'i> {
     /// exchanged for another would get the mount that was meant for the first.
     pub(super) fn target(&self, place: &Place) -> Result<OwnedFd> {
         // It is opened to be mounted on, and what lies below it is another file from then on.
-        self.beside.take();
+        self.last_directory.take();
         self.part.set(Part::OpenTarget);
         let target = mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)?;
         if let Some(wanted) = place.identity {
@@ -235,14 +235,13 @@ impl<'i> Child<'i> {
         mount::pivot_root_here()?;
         // Both roots are at `/` now, the old one on top; it must not tell the host that it goes.
         self.part.set(Part::Attributes);
-        let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
-        mount::mount_setattr_at(CWD, c".", true, &slave)?;
+        mount::mount_setattr_at(CWD, c".", true, &MountAttr::slave())?;
         self.part.set(Part::Whole);
         mount::detach_here()?;
         mount::chdir(c"/")?;
         self.part.set(Part::Verify);
         self.root = None;
-        self.beside.take();
+        self.last_directory.take();
         self.cover.take();
         if mount::getcwd_starts_with_slash()? { Ok(()) } else { Err(Errno::NOENT) }
     }

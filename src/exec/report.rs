@@ -21,7 +21,7 @@ pub enum Part {
     Make,
     /// Setting the mount's attributes.
     Attributes,
-    /// Reading the attributes back.
+    /// Looking whether it is as it was asked for.
     Verify,
     /// Opening the directory that the target is in.
     OpenParent,
@@ -33,7 +33,7 @@ pub enum Part {
     Attach,
     /// Writing contents.
     Write,
-    /// Changing the owner or the mode.
+    /// Changing the owner.
     Owner,
     /// The supervisor is gone.
     Parent,

@@ -49,7 +49,7 @@ impl Hooks {
     }
 }
 
-/// What is said about a run besides its outcome.
+/// What came of a run.
 #[derive(Debug)]
 pub struct Run {
     /// How it ended.

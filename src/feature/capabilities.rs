@@ -63,20 +63,16 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Rule {
         last,
         origin: first_origin(spec),
     };
-    check(&rule, sink);
+    check(&rule, spec, sink);
     rule
 }
 
+fn lists(spec: &Spec) -> [&List<String>; 6] {
+    [&spec.keep, &spec.bounding, &spec.permitted, &spec.effective, &spec.inheritable, &spec.ambient]
+}
+
 fn first_origin(spec: &Spec) -> Origin {
-    let lists = [
-        &spec.keep,
-        &spec.bounding,
-        &spec.permitted,
-        &spec.effective,
-        &spec.inheritable,
-        &spec.ambient,
-    ];
-    let first = lists.iter().find_map(|list| list.items().first().map(|item| item.origin));
+    let first = lists(spec).iter().find_map(|list| list.items().first().map(|item| item.origin));
     first.unwrap_or(Origin::DEFAULT)
 }
 
@@ -115,37 +111,40 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
 }
 
 /// What capset(2) and prctl(2) would refuse, said with a reason.
-fn check(rule: &Rule, sink: &mut Sink) {
-    let within = |inner: (&str, u64), outer: (&str, u64), sink: &mut Sink| {
+fn check(rule: &Rule, spec: &Spec, sink: &mut Sink) {
+    let written = |list: &List<String>| list.given().or(spec.keep.given()).unwrap_or(rule.origin);
+    let within = |inner: (&str, u64, &List<String>), outer: (&str, u64), sink: &mut Sink| {
         if inner.1 & !outer.1 != 0 {
             let extra = capability::names(inner.1 & !outer.1);
+            let text = format!("the {} set has {extra}, which the {} set lacks", inner.0, outer.0);
             sink.push(
-                Diagnostic::error(
-                    Code::Conflict,
-                    format!("the {} set has {extra}, which the {} set lacks", inner.0, outer.0),
-                )
-                .at(rule.origin)
-                .help(format!("add it to `{}`, or remove it from `{}`", outer.0, inner.0)),
+                Diagnostic::error(Code::Conflict, text)
+                    .at(written(inner.2))
+                    .help(format!("add it to `{}`, or remove it from `{}`", outer.0, inner.0)),
             );
         }
     };
     let permitted = ("permitted", rule.permitted);
-    within(("effective", rule.effective), permitted, sink);
-    within(("ambient", rule.ambient), permitted, sink);
-    within(("ambient", rule.ambient), ("inheritable", rule.inheritable), sink);
-    within(("inheritable", rule.inheritable), ("bounding", rule.bounding), sink);
+    within(("effective", rule.effective, &spec.effective), permitted, sink);
+    within(("ambient", rule.ambient, &spec.ambient), permitted, sink);
+    let inheritable = ("inheritable", rule.inheritable);
+    within(("ambient", rule.ambient, &spec.ambient), inheritable, sink);
+    let inheritable = ("inheritable", rule.inheritable, &spec.inheritable);
+    within(inheritable, ("bounding", rule.bounding), sink);
     let dangerous = rule.kept() & capability::DANGEROUS;
     if dangerous != 0 {
-        sink.push(
-            Diagnostic::warning(
-                Code::Weakened,
-                format!(
-                    "{} can undo most of a sandbox: kept as it was asked for",
-                    capability::names(dangerous)
-                ),
-            )
-            .at(rule.origin),
+        let text = format!(
+            "{} can undo most of a sandbox: kept as it was asked for",
+            capability::names(dangerous)
         );
+        let named = |item: &Sourced<&String>| {
+            let name = item.value.trim_start_matches('?');
+            let is_all = name.eq_ignore_ascii_case("all");
+            is_all || capability::number(name).is_some_and(|nr| dangerous >> nr & 1 == 1)
+        };
+        let at = lists(spec).into_iter().find_map(|list| list.items().into_iter().find(named));
+        let at = at.map_or(rule.origin, |item| item.origin);
+        sink.push(Diagnostic::warning(Code::Weakened, text).at(at));
     }
 }
 

@@ -135,12 +135,7 @@ impl Mounts {
             }
             let key = to.value.to_string();
             if let Some((_, first)) = seen.iter().find(|(earlier, _)| *earlier == key) {
-                reader.sink.push(
-                    Diagnostic::error(Code::Duplicate, format!("two mounts on `{key}`"))
-                        .label(to.origin, "second one")
-                        .label(*first, "first one")
-                        .help("remove one of them"),
-                );
+                reader.sink.push(twice(&key, to.origin, *first));
                 return;
             }
             seen.push((key.clone(), to.origin));
@@ -190,6 +185,14 @@ pub struct Mount {
 
 /// Size of a tmpfs for which none is given, in bytes.
 pub const DEFAULT_TMPFS: u64 = 512 << 20;
+
+/// Refuses two mounts of one layer on the same place.
+pub fn twice(place: &str, second: Origin, first: Origin) -> Diagnostic {
+    Diagnostic::error(Code::Duplicate, format!("two mounts on `{place}`"))
+        .label(second, "second one")
+        .label(first, "first one")
+        .help("remove one of them")
+}
 
 /// Decides each mount: where it is, and what; links on the way to sources go to `links`.
 pub fn resolve(

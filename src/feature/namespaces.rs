@@ -241,12 +241,17 @@ pub fn resolve(spec: &Spec, needs: Needs, facts: &dyn Facts, sink: &mut Sink) ->
         }
     }
     if !has(Namespace::Mount) {
-        not_yet(spec.mount.get(), "mount", "the files of the sandbox are made of mounts", sink);
+        cannot_be_off(
+            spec.mount.get(),
+            "mount",
+            "the files of the sandbox are made of mounts",
+            sink,
+        );
     }
     let nested = spec.nested_users.or(NestedUsers::Deny);
     let locks = locks(spec, needs, &nested, has(Namespace::User), sink);
     if locks.is_some() && !has(Namespace::Pid) {
-        not_yet(
+        cannot_be_off(
             spec.pid.get(),
             "pid",
             "locking the mounts needs a /proc of the sandbox's own",
@@ -273,7 +278,7 @@ fn is_possible(namespace: Namespace, facts: &dyn Facts) -> bool {
     exists && limit.as_deref() != Some("0")
 }
 
-fn not_yet(written: Option<&Sourced<Switch>>, key: &str, why: &str, sink: &mut Sink) {
+fn cannot_be_off(written: Option<&Sourced<Switch>>, key: &str, why: &str, sink: &mut Sink) {
     let origin = written.map_or(Origin::DEFAULT, |slot| slot.origin);
     sink.push(
         Diagnostic::error(Code::Conflict, format!("`{key} = false` cannot be used here: {why}"))
@@ -355,7 +360,7 @@ fn time(spec: &Spec, is_on: bool, has_pid: bool, sink: &mut Sink) -> Option<(i64
         return None;
     }
     if !has_pid {
-        not_yet(
+        cannot_be_off(
             spec.pid.get(),
             "pid",
             "clocks are shifted for processes that are started later",

@@ -164,10 +164,7 @@ fn calls(name: &Sourced<&String>, arch: Arch, sink: &mut Sink) -> Vec<&'static s
         if let Some(members) = groups::expand(text) {
             return members;
         }
-        let near = nearest(
-            text.trim_start_matches('@'),
-            groups::names().map(|g| g.trim_start_matches('@')),
-        );
+        let near = nearest(text.trim_start_matches('@'), groups::names());
         let refusal = Diagnostic::error(
             Code::UnknownSystemCall,
             format!("unknown group of system calls `{text}`"),

@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn names_of_nothing_but_i386_can_have_rules() {
         let mut rules = open();
-        rules.allow("socketcall").unwrap();
+        rules.decide("socketcall", Verdict::Allow).unwrap();
         assert_eq!(verdict(&rules, 102, [1, 0, 0, 0, 0, 0]), Verdict::Allow);
     }
 }

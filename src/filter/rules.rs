@@ -361,24 +361,6 @@ impl FilterRules {
         all
     }
 
-    /// Allows a call whatever its arguments, but for the cases added.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownName`] for a name no architecture has.
-    pub fn allow(&mut self, name: &str) -> Result<(), UnknownName> {
-        self.decide(name, Verdict::Allow)
-    }
-
-    /// Makes a call fail with EPERM, but for the cases added.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownName`] for a name no architecture has.
-    pub fn deny(&mut self, name: &str) -> Result<(), UnknownName> {
-        self.decide(name, Verdict::EPERM)
-    }
-
     /// Gives a call a verdict in place of the set's, its cases included; added cases stay.
     ///
     /// # Errors
@@ -505,18 +487,18 @@ mod tests {
     }
 
     #[test]
-    fn allow_and_add_case_do_not_depend_on_their_order() {
+    fn decide_and_add_case_do_not_depend_on_their_order() {
         let (mut one, mut other) = (empty(), empty());
-        one.allow("ptrace").unwrap();
+        one.decide("ptrace", Verdict::Allow).unwrap();
         one.add_case("ptrace", eq(1, Verdict::EPERM)).unwrap();
         other.add_case("ptrace", eq(1, Verdict::EPERM)).unwrap();
-        other.allow("ptrace").unwrap();
+        other.decide("ptrace", Verdict::Allow).unwrap();
         assert_eq!(one, other);
     }
 
     #[test]
     fn a_name_of_nowhere_is_an_error_and_one_of_elsewhere_is_not() {
-        assert_eq!(empty().allow("opne"), Err(UnknownName("opne".to_owned())));
-        assert_eq!(empty().deny("riscv_hwprobe"), Ok(()));
+        assert_eq!(empty().decide("opne", Verdict::Allow), Err(UnknownName("opne".to_owned())));
+        assert_eq!(empty().decide("riscv_hwprobe", Verdict::EPERM), Ok(()));
     }
 }

@@ -164,6 +164,7 @@ const ELSEWHERE: &[&str] = names! {
     swapcontext switch_endian sync_file_range2 sys_debug_setcontext syscall sysmips timerfd
     utrap_install
 };
+
 /// Slots of a reverse index: a power of two, at least twice the number of names.
 const SLOTS: usize = 1024;
 
@@ -186,14 +187,6 @@ pub fn name(arch: Arch, nr: u32) -> Option<&'static str> {
         let place = usize::try_from(nr.checked_sub(*first)?).ok()?;
         names.get(place).copied()
     })
-}
-
-/// Returns whether the name is a call of some other architecture, but not of `arch`.
-///
-/// A profile may name such a call: it has no effect here.
-#[must_use]
-pub fn is_known_elsewhere(arch: Arch, name: &str) -> bool {
-    number(arch, name).is_none() && intern(name).is_some()
 }
 
 /// Returns the lasting form of any name known here, whatever the architecture.
@@ -341,6 +334,8 @@ mod tests {
 
     #[test]
     fn names_of_other_architectures_are_known_as_such() {
+        let is_known_elsewhere =
+            |arch, name| number(arch, name).is_none() && intern(name).is_some();
         assert!(is_known_elsewhere(Arch::Aarch64, "open"));
         assert!(is_known_elsewhere(Arch::X86_64, "mmap2"));
         assert!(is_known_elsewhere(Arch::X86_64, "riscv_hwprobe"));

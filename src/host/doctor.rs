@@ -46,8 +46,7 @@ pub fn checks() -> Vec<Check> {
     let mut all = vec![namespace_check("user namespace", Namespace::User, || Ok(()))];
     if all.iter().all(|check| check.state == State::Works) {
         all.push(namespace_check("mounts in a user namespace", Namespace::Mount, || {
-            let slave = MountAttr { set: 0, clear: 0, propagation: MountAttr::SLAVE };
-            mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &slave)
+            mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &MountAttr::slave())
         }));
         all.push(namespace_check("network namespace", Namespace::Net, net::loopback_up));
         all.push(namespace_check("host name", Namespace::Uts, || ident::sethostname(b"x")));

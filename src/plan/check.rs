@@ -101,7 +101,7 @@ fn afterwards(plan: &Plan, law: &mut Law<'_>) {
         );
     }
     let not_dumpable = at(|a| matches!(a, Action::NotDumpable));
-    let last_map = plan.steps.iter().position(|s| matches!(s.action, Action::MapIds { .. }));
+    let last_map = plan.steps.iter().rposition(|s| matches!(s.action, Action::MapIds { .. }));
     if has(plan, |a| *a == Action::Split) && not_dumpable.is_none() {
         law(Origin::DEFAULT, "init stays dumpable".to_owned());
     }

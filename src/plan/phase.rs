@@ -79,7 +79,7 @@ phases! {
     /// Groups before group before user, each verified.
     Identity = "identity": "groups, group, user",
     /// As the final user, in the final tree.
-    Workdir = "workdir": "working directory",
+    Workdir = "workdir": "working directory and umask",
     /// All sets, the bounding set included.
     Caps = "caps": "capabilities",
     /// Before filters.

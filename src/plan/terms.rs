@@ -232,5 +232,5 @@ pub enum StdSource {
     File(Text),
 }
 
-/// A descriptor to keep open, under its number.
+/// The number of a descriptor that the caller passed.
 pub type Descriptor = u32;

@@ -298,13 +298,7 @@ fn mount_nodes(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
         match there.get(&to) {
             Some(other) if other.rank > mount.rank => continue,
             Some(other) if other.rank == mount.rank => {
-                let text = format!("two mounts on `{}`", printable_os(&to));
-                sink.push(
-                    Diagnostic::error(Code::Duplicate, text)
-                        .label(mount.origin, "second one")
-                        .label(other.origin, "first one")
-                        .help("remove one of them"),
-                );
+                sink.push(mounts::twice(&printable_os(&to), mount.origin, other.origin));
                 continue;
             }
             _ => {}

@@ -145,7 +145,7 @@ impl<'f> OwnProfiles<'f> {
                         .at(grant.origin)
                         .help(format!(
                             "create it, `{}`: where it is there it is kept read-only",
-                            self.make(&real)
+                            self.mkdir_command(&real)
                         ))
                         .help("or grant less"),
                 );
@@ -158,7 +158,7 @@ impl<'f> OwnProfiles<'f> {
     }
 
     /// Returns the command that makes a directory, as the one whose home it lies in.
-    fn make(&self, directory: &Path) -> String {
+    fn mkdir_command(&self, directory: &Path) -> String {
         let shown = printable_os(directory);
         let host = self.facts.users(Path::new("/"));
         let user = host.passwd.iter().find(|row| {

@@ -16,9 +16,9 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Blocks of one size class are multiples of this, and aligned to it.
 const GRAIN: usize = 16;
 /// Size classes that are [`GRAIN`] apart; above, each is twice the one before.
-const FINE: usize = 64;
+const FINE_CLASSES: usize = 64;
 /// The size classes: up to 1 KiB in steps of [`GRAIN`], then powers of two up to 64 KiB.
-const CLASSES: usize = FINE + 6;
+const CLASSES: usize = FINE_CLASSES + 6;
 
 /// The allocator: every thread has a heap of its own, so that nothing is locked.
 ///
@@ -34,8 +34,9 @@ thread_local! {
 
 /// The memory of one thread.
 struct Heap {
-    /// The unused rest of the newest piece.
+    /// Where the unused rest of the newest piece begins.
     next: *mut u8,
+    /// Where it ends.
     end: usize,
     /// The freed blocks of every class; each holds the address of the one freed before it.
     freed: [*mut u8; CLASSES],
@@ -48,12 +49,12 @@ const fn class(layout: Layout) -> Option<(usize, usize)> {
         return None;
     }
     let fine = layout.size().div_ceil(GRAIN);
-    if fine <= FINE {
+    if fine <= FINE_CLASSES {
         return Some((fine.saturating_sub(1), fine * GRAIN));
     }
     let bytes = layout.size().next_power_of_two();
-    let above = (bytes / (FINE * GRAIN)).trailing_zeros() as usize;
-    if FINE + above <= CLASSES { Some((FINE + above - 1, bytes)) } else { None }
+    let above = (bytes / (FINE_CLASSES * GRAIN)).trailing_zeros() as usize;
+    if FINE_CLASSES + above <= CLASSES { Some((FINE_CLASSES + above - 1, bytes)) } else { None }
 }
 
 impl Heap {

@@ -7,6 +7,7 @@
 //! * Nothing allocates, formats, locks or panics, because most callers run between clone and exec,
 //!   where only async-signal-safe code is allowed (signal-safety(7)). The exceptions say
 //!   **\[parent\]** in their first line.
+//! * [`alloc`] is no wrapper: it is the binary's allocator, in this folder for its `unsafe`.
 //! * Every descriptor is born with `O_CLOEXEC`; [`fd::clear_cloexec`] and [`fd::dup_onto`] are the
 //!   only ways past exec.
 //! * rustix first, nix second, `libc::syscall` only where neither has the call, hides part of it
@@ -20,7 +21,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "clone3, mount_setattr, Landlock, seccomp, signals and shared memory have no safe interface; \
+    reason = "clone3, mount_setattr, Landlock, seccomp, signals, shared memory and an allocator have no safe interface; \
               this folder is the one place that calls them"
 )]
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests look at the real system"))]

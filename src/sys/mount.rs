@@ -42,6 +42,11 @@ impl MountAttr {
     pub(crate) const PRIVATE: u64 = libc::MS_PRIVATE;
     /// Mount events come in but do not go out.
     pub(crate) const SLAVE: u64 = libc::MS_SLAVE;
+
+    /// Returns the change that keeps mount events from the peers.
+    pub(crate) const fn slave() -> Self {
+        Self { set: 0, clear: 0, propagation: Self::SLAVE }
+    }
 }
 
 /// Which file this is and of what kind; stat(2).

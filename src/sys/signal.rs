@@ -148,9 +148,10 @@ pub(crate) fn wait_signal(timeout: Option<Duration>) -> Result<SigInfo> {
     Ok(SigInfo { signo: info.signo, code: info.code, pid: info.pid })
 }
 
-/// Makes a non-blocking descriptor that reads the signals of a mask, to be blocked first;
-/// signalfd4(2), since 2.6.27.
-pub(crate) fn signalfd(mask: u64) -> Result<OwnedFd> {
+/// Makes a non-blocking descriptor that reads every signal, to be blocked first; signalfd4(2),
+/// since Linux 2.6.27.
+pub(crate) fn signalfd_all() -> Result<OwnedFd> {
+    let mask = ALL;
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     // SAFETY: `mask` is this frame's, outlives the call and has the size passed; -1 asks for a new
     // descriptor.
@@ -159,11 +160,6 @@ pub(crate) fn signalfd(mask: u64) -> Result<OwnedFd> {
     let fd = i32::try_from(check(answer)?).map_err(|_too_wide| Errno::BADF)?;
     // SAFETY: the kernel has just made this descriptor for us and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Makes a non-blocking descriptor that reads every signal; signalfd4(2), since Linux 2.6.27.
-pub(crate) fn signalfd_all() -> Result<OwnedFd> {
-    signalfd(ALL)
 }
 
 /// Reads the next signal from a signalfd, `None` when there is none; signalfd(2), since Linux

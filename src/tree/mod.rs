@@ -57,6 +57,20 @@ impl Node {
         let identity = SourceIdentity::from(fact);
         Self::Bind { source: source.into(), identity, options, is_pinned: false }
     }
+
+    /// Says whether something is mounted there before the place is covered.
+    fn is_mount(&self) -> bool {
+        match self {
+            Self::Bind { .. }
+            | Self::Tmpfs { .. }
+            | Self::Proc
+            | Self::Devpts
+            | Self::Device { .. } => true,
+            Self::File { .. } | Self::Directory { .. } | Self::Symlink { .. } | Self::Cover => {
+                false
+            }
+        }
+    }
 }
 
 /// A node and who asked for it.
@@ -190,20 +204,8 @@ impl<'f> Tree<'f> {
 
     /// Returns the places at which something is mounted.
     pub fn mount_points(&self) -> impl Iterator<Item = &Path> {
-        let is_mount = |node: &Node| match node {
-            Node::Bind { .. }
-            | Node::Tmpfs { .. }
-            | Node::Proc
-            | Node::Devpts
-            | Node::Device { .. } => true,
-            Node::File { .. } | Node::Directory { .. } | Node::Symlink { .. } | Node::Cover => {
-                false
-            }
-        };
-        self.nodes
-            .iter()
-            .filter(move |(_, entry)| is_mount(&entry.node))
-            .map(|(path, _)| path.as_path())
+        let mounts = self.nodes.iter().filter(|(_, entry)| entry.node.is_mount());
+        mounts.map(|(path, _)| path.as_path())
     }
 
     /// Takes out what is only implied or may be missing below a place that a rule hides, and what may
@@ -215,8 +217,8 @@ impl<'f> Tree<'f> {
         };
         let hidden: BTreeSet<PathBuf> =
             of(&|entry| entry.node == Node::Cover).into_iter().collect();
-        let is_mount = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
-        let mounts = of(&|entry| entry.is_optional && is_mount(&entry.node));
+        let shows_files = |node: &Node| matches!(node, Node::Bind { .. } | Node::Tmpfs { .. });
+        let mounts = of(&|entry| entry.is_optional && shows_files(&entry.node));
         let links = of(&|entry| entry.is_optional && matches!(entry.node, Node::Symlink { .. }));
         self.nodes.retain(|path, entry| {
             let may_go = entry.origin.via.is_some() || entry.is_optional;

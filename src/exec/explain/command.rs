@@ -101,9 +101,7 @@ fn not_found(
     };
     let shown = printable_os(&path);
     if let Some(hidden) = hidden(&path, plan, facts) {
-        return refusal
-            .label(hidden, format!("{shown} is hidden here"))
-            .help("remove it from `hide` in [files]");
+        return hidden_by(refusal, hidden, &shown);
     }
     let directory = path.parent().map(printable_os).unwrap_or_default();
     let by_path = format!("name the command by its path, `{shown}`");
@@ -201,9 +199,7 @@ fn not_executable(refusal: Refusal, tried: &Path, plan: &Plan, facts: &dyn Facts
         return refusal.help("name a program: this is a directory");
     }
     if let Some(hidden) = hidden(tried, plan, facts) {
-        return refusal
-            .label(hidden, format!("{shown} is hidden here"))
-            .help("remove it from `hide` in [files]");
+        return hidden_by(refusal, hidden, &shown);
     }
     match nearest {
         Some((path, true)) => {
@@ -235,6 +231,11 @@ fn on_host(inside: &Path, plan: &Plan) -> Option<PathBuf> {
         // A file that is bound itself has nothing below it; joining "" would add a slash.
         if below == Path::new("") { source } else { source.join(below) }
     })
+}
+
+/// Says which rule hides a program.
+fn hidden_by(refusal: Refusal, rule: Origin, shown: &str) -> Diagnostic {
+    refusal.label(rule, format!("{shown} is hidden here")).help("remove it from `hide` in [files]")
 }
 
 /// Names the interpreter of a script or the loader of a program, and what would bring it inside.

@@ -79,7 +79,7 @@ pub fn explain(failure: &Failure, plan: &Plan, facts: &dyn Facts) -> (Diagnostic
     (with_help(refusal, failure, &step.action), FAILED)
 }
 
-/// Names the limit that a step ran into, and where it was set.
+/// Says what to do about the limit that a step ran into.
 fn limit_help(failure: &Failure, plan: &Plan) -> Option<&'static str> {
     let step = plan.steps.get(failure.step)?;
     let is_limited = |name: &str| {
@@ -90,11 +90,8 @@ fn limit_help(failure: &Failure, plan: &Plan) -> Option<&'static str> {
     };
     match (&step.action, failure.part, failure.errno) {
         (_, Part::Killed, _) => None,
-        (_, _, EMFILE) if is_limited("nofile") => {
-            Some("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
-        }
-        // poll(2) takes no more descriptors than the limit.
-        (Action::DieWithInit, _, EINVAL) if is_limited("nofile") => {
+        // poll(2) answers EINVAL where it is given more descriptors than the limit.
+        (_, _, EMFILE) | (Action::DieWithInit, _, EINVAL) if is_limited("nofile") => {
             Some("raise `nofile` in [limits]: sbx itself needs a few descriptors after it is set")
         }
         (_, _, EMFILE) => {

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{Name, Spec};
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Diagnostic, Sink, printable_os};
 use crate::facts::{Caller, Facts, Passwd, Users};
 use crate::value::Sourced;
 
 /// Finds users and groups in the files of one system.
 pub(super) struct Lookup<'a> {
     pub(super) users: &'a Users,
-    /// The passwd file, for messages.
-    pub(super) file: String,
+    /// The directory of its passwd and group files, for messages.
+    pub(super) etc: PathBuf,
     pub(super) spec: &'a Spec,
 }
 
@@ -58,6 +58,10 @@ impl Lookup<'_> {
         Some((entry, gid, groups))
     }
 
+    fn searched(&self, file: &str) -> String {
+        format!("searched in {}", printable_os(self.etc.join(file)))
+    }
+
     fn user(&self, name: &Sourced<Name>, sink: &mut Sink) -> Option<Passwd> {
         if let Some(entry) = self.users.user(&name.value.0) {
             return Some(entry.clone());
@@ -71,7 +75,7 @@ impl Lookup<'_> {
         sink.push(
             Diagnostic::error(Code::UnknownUser, format!("unknown user `{}`", name.value.0))
                 .at(name.origin)
-                .with_note(format!("searched in {}", self.file))
+                .with_note(self.searched("passwd"))
                 .suggest(&name.value.0, known, "name a user of that file, or a number"),
         );
         None
@@ -88,7 +92,7 @@ impl Lookup<'_> {
         sink.push(
             Diagnostic::error(Code::UnknownGroup, format!("unknown group `{}`", name.value.0))
                 .at(name.origin)
-                .with_note(format!("searched in {}", self.file.replace("passwd", "group")))
+                .with_note(self.searched("group"))
                 .suggest(&name.value.0, known, "name a group of that file, or a number"),
         );
         None

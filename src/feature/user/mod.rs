@@ -8,9 +8,11 @@ pub use lookup::{entry_of, on_host};
 pub use maps::Maps;
 pub use passwd::minimal_files;
 
+use std::path::PathBuf;
+
 use lookup::Lookup;
 
-use crate::diag::{Code, Diagnostic, Origin, Sink};
+use crate::diag::{Code, Diagnostic, Origin, Sink, printable_os};
 use crate::facts::{Facts, Passwd};
 use crate::feature::{namespaces, root};
 use crate::plan::{Action, Builder, MapWriter, Namespace};
@@ -137,7 +139,7 @@ pub fn resolve(
         sink.push(
             Diagnostic::error(
                 Code::Untrusted,
-                format!("{} can be written by others than root: whoever writes it would choose the ids of the command", database_name(passwd.value, root)),
+                format!("{} can be written by others than root: whoever writes it would choose the ids of the command", printable_os(database(passwd.value, root).join("passwd"))),
             )
             .at(at)
             .help("give the directory, etc and the files in it to root alone")
@@ -145,7 +147,7 @@ pub fn resolve(
         );
         return None;
     }
-    let lookup = Lookup { users: &inside, file: database_name(passwd.value, root), spec };
+    let lookup = Lookup { users: &inside, etc: database(passwd.value, root), spec };
     let origin = spec.name.get().map_or(Origin::DEFAULT, |name| name.origin);
     let (entry, gid, wanted_groups) = lookup.resolve(caller, is_root, sink)?;
     if is_root && !root_is_meant(spec, entry.uid, gid, &wanted_groups, sink) {
@@ -181,10 +183,11 @@ fn spec_is_numeric(spec: &Spec) -> bool {
         && spec.groups.items().iter().all(|group| is_number(group.value))
 }
 
-fn database_name(passwd: PasswdFiles, root: &root::Rule) -> String {
+/// Returns the directory of the passwd and group files that names are looked up in.
+fn database(passwd: PasswdFiles, root: &root::Rule) -> PathBuf {
     match (passwd, &root.directory) {
-        (PasswdFiles::Sandbox, Some((path, _))) => path.join("etc/passwd").display().to_string(),
-        _ => "/etc/passwd".to_owned(),
+        (PasswdFiles::Sandbox, Some((path, _))) => path.join("etc"),
+        _ => PathBuf::from("/etc"),
     }
 }
 
