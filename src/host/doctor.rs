@@ -1,8 +1,10 @@
 //! What this machine can enforce: what can be tried is tried, and what does not work comes with
 //! its cause and a remedy.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
+use rustix::fs::{CWD, OFlags, ResolveFlags};
 use serde::Serialize;
 
 use crate::plan::Namespace;
@@ -41,12 +43,24 @@ fn works(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, state: State::Works, found: found.into(), remedy: None }
 }
 
+fn missing(name: &'static str, found: String, remedy: &str) -> Check {
+    if is_inside_sbx() {
+        let (found, remedy) = INSIDE_SBX;
+        return missing_as(name, found.to_owned(), remedy.to_owned());
+    }
+    missing_as(name, found, remedy.to_owned())
+}
+
+fn missing_as(name: &'static str, found: String, remedy: String) -> Check {
+    Check { name, state: State::Missing, found, remedy: Some(remedy) }
+}
+
 /// Tries everything.
 pub fn checks() -> Vec<Check> {
     let mut all = vec![namespace_check("user namespace", Namespace::User, || Ok(()))];
     if all.iter().all(|check| check.state == State::Works) {
         all.push(namespace_check("mounts in a user namespace", Namespace::Mount, || {
-            mount::mount_setattr_at(rustix::fs::CWD, c"/", true, &MountAttr::slave())
+            mount::mount_setattr_at(CWD, c"/", true, &MountAttr::slave())
         }));
         all.push(namespace_check("network namespace", Namespace::Net, net::loopback_up));
         all.push(namespace_check("host name", Namespace::Uts, || ident::sethostname(b"x")));
@@ -57,6 +71,8 @@ pub fn checks() -> Vec<Check> {
         ] {
             all.push(namespace_check(name, namespace, || Ok(())));
         }
+        all.push(proc_check());
+        all.push(limit_check());
     }
     all.push(landlock_check());
     all.push(seccomp_check());
@@ -71,14 +87,11 @@ fn in_child(flags: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
             let code = body().map_or_else(|errno| errno.raw_os_error(), |()| 0);
             spawn::exit_now(code)
         }
-        Forked::Parent { pidfd, .. } => {
-            use std::os::fd::AsFd as _;
-            match spawn::wait_pidfd(pidfd.as_fd())? {
-                WaitStatus::Exited(0) => Ok(()),
-                WaitStatus::Exited(code) => Err(Errno::from_raw_os_error(code)),
-                WaitStatus::Signaled(_) => Err(Errno::INTR),
-            }
-        }
+        Forked::Parent { pidfd, .. } => match spawn::wait_pidfd(pidfd.as_fd())? {
+            WaitStatus::Exited(0) => Ok(()),
+            WaitStatus::Exited(code) => Err(Errno::from_raw_os_error(code)),
+            WaitStatus::Signaled(_) => Err(Errno::INTR),
+        },
     }
 }
 
@@ -88,8 +101,48 @@ fn namespace_check(name: &'static str, namespace: Namespace, then: fn() -> Resul
         Ok(()) => works(name, ""),
         Err(errno) => {
             let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
-            Check { name, state: State::Missing, found: cause, remedy: Some(remedy) }
+            missing_as(name, cause, remedy)
         }
+    }
+}
+
+/// Tries whether a /proc can be mounted: not where parts of the one that is there are covered
+/// (mount_namespaces(7)).
+fn proc_check() -> Check {
+    let name = "proc of a sandbox";
+    let flags = [Namespace::User, Namespace::Mount, Namespace::Pid].map(Namespace::clone_flag);
+    let tried = in_child(flags.iter().sum(), || {
+        let context = mount::fsopen(c"proc")?;
+        mount::fsconfig_create(context.as_fd())?;
+        mount::fsmount(context.as_fd(), MountAttr::NOSUID).map(|_mount| ())
+    });
+    match tried {
+        Ok(()) => works(name, ""),
+        Err(errno) => missing(
+            name,
+            format!("cannot be mounted: {}", crate::sys::describe(errno.raw_os_error())),
+            "let the container show all of /proc, or write `auto-mount = [\"tmp\"]` in [root] to do without",
+        ),
+    }
+}
+
+/// Tries whether the user namespaces of a sandbox can be limited.
+fn limit_check() -> Check {
+    let name = "limit on user namespaces";
+    let tried = in_child(Namespace::User.clone_flag(), || {
+        let links = ResolveFlags::NO_SYMLINKS;
+        let proc = mount::openat2(CWD, c"/proc", OFlags::PATH | OFlags::DIRECTORY, 0, links)?;
+        let (path, inside) = (c"sys/user/max_user_namespaces", links | ResolveFlags::NO_XDEV);
+        let file = mount::openat2(proc.as_fd(), path, OFlags::WRONLY, 0, inside)?;
+        mount::write_all(file.as_fd(), b"0")
+    });
+    match tried {
+        Ok(()) => works(name, ""),
+        Err(errno) => missing(
+            name,
+            format!("cannot be set: {}", crate::sys::describe(errno.raw_os_error())),
+            "make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]",
+        ),
     }
 }
 

@@ -140,6 +140,24 @@ pub(super) fn is_shown_by_an_upper_layer(
         || mounts.any(|mount| tree.inside(&mount.to) == place)
 }
 
+/// Warns of a path to hide that is nowhere: it may be a slip, and what was meant is not hidden.
+pub(super) fn nothing_to_hide(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) {
+    // A mount or another root may have it.
+    if !policy.mounts.is_empty() || policy.root.directory.is_some() {
+        return;
+    }
+    for (path, rule) in &policy.files.intents {
+        let is_written =
+            rule.verb == files::Verb::Hide && !rule.is_optional && rule.origin.via.is_none();
+        if is_written && rule.fact.is_none() && !facts.is_closed(path) {
+            let shown = printable_os(path);
+            let text = format!("{shown} is not there: nothing is hidden");
+            let help = format!("look for a slip, or write `?{shown}` if it may be missing");
+            sink.push(Diagnostic::warning(Code::NoEffect, text).at(rule.origin).help(help));
+        }
+    }
+}
+
 /// Refuses to hide by words that also stand for what only the command would find: they were looked
 /// up on the host.
 pub(super) fn unhidden(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink: &mut Sink) {

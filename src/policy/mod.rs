@@ -140,6 +140,7 @@ pub fn compile(policy: &Policy, facts: &dyn Facts, sink: &mut Sink) -> Plan {
     conflicts::second_views(policy, &tree, facts, sink);
     conflicts::unhidden(policy, &tree, facts, sink);
     conflicts::no_effect(policy, &tree, sink);
+    conflicts::nothing_to_hide(policy, facts, sink);
     let workdir = workdir(policy, &tree, facts, sink, &mut plan);
     // Ids are mapped before anything is done in the namespace.
     user::compile(&policy.user, &policy.namespaces, &mut plan);

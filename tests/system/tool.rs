@@ -51,6 +51,15 @@ as_both! {
         assert_eq!(lacks, sockets, "{ended:#?}");
     }
 
+    fn the_doctor_finds_what_keeps_a_sandbox_from_starting(caller) {
+        let covered = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys";
+        let script = format!("unshare -r -m sh -c '{covered} && exec $SBX doctor'");
+        let ended = Sbx::shell(caller, &script).ended();
+        let found = |name| ended.stdout.contains(&format!("missing  {name}"));
+        assert!(found("proc of a sandbox") && found("limit on user namespaces"), "{ended:#?}");
+        assert_eq!(ended.status, 125, "{ended:#?}");
+    }
+
     fn a_removal_that_removes_nothing_is_told_by_every_verb(caller) {
         let work = Work::new(caller);
         let path = work.profile(caller, "my", "[env]\npass = { remove = [\"NOSUCH\"] }\n");

@@ -143,7 +143,7 @@ fn with_help(refusal: Refusal, failure: &Failure, action: &Action) -> Diagnostic
         }
         (Action::Proc { .. }, Part::Make, EPERM) => refusal
             .help("give the container, if this is one, a /proc without covers: the kernel lets nobody make one that shows more")
-            .help("remove \"proc\" from `auto-mount` in [root] to do without"),
+            .help("write `auto-mount = [\"tmp\"]` in [root] to do without"),
         (_, Part::Verify, _) if action.phase() == Phase::Root => {
             refusal.help("remove the option that the mount below does not have: options that the host locked are never cleared")
         }
