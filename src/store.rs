@@ -78,7 +78,10 @@ pub fn read(path: &Path, caller: u32) -> Result<String, StoreError> {
     let file = options.read(true).custom_flags(flags).open(path).map_err(failed)?;
     let status = file.metadata().map_err(failed)?;
     if !status.is_file() {
-        return Err(untrusted("is not a regular file".to_owned(), "name a file".to_owned()));
+        return Err(untrusted(
+            "is not a regular file".to_owned(),
+            "name a file, or remove it from the profiles".to_owned(),
+        ));
     }
     if status.uid() != 0 && status.uid() != caller {
         return Err(untrusted(

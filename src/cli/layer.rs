@@ -326,8 +326,8 @@ impl Flags<'_> {
         }
     }
 
-    /// `--set section.key=VALUE`: a line of TOML; a value that is a bare word is a string, or the items
-    /// of a list with commas between them.
+    /// `--set section.key=VALUE`: a line of TOML; a value of bare words is a string, or the items of a
+    /// list with commas between them.
     fn set(&mut self, text: &str) {
         let shown = format!("--set {text}");
         let Some((key, value)) = text.split_once('=') else {
@@ -345,8 +345,8 @@ impl Flags<'_> {
             self.bad(origin, format!("`{key}` has no meaning on the command line"), help);
             return;
         }
-        let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*?+%".contains(c);
-        let is_word = !value.is_empty() && value.chars().all(bare);
+        let bare = |c: char| c.is_alphanumeric() || "_-./~@$:,*?+% ".contains(c);
+        let is_word = value.chars().all(bare);
         let mut line = format!("{key}={value}");
         if is_word && !is_read(&line) {
             let string = |word: &str| crate::schema::toml_string(word);

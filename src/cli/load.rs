@@ -195,10 +195,13 @@ fn unreadable(error: StoreError, origin: Option<Origin>) -> Diagnostic {
             std::io::ErrorKind::PermissionDenied if path.is_file() => {
                 format!("let yourself read it: `chmod u+r {}`", path.display())
             }
+            std::io::ErrorKind::PermissionDenied if path.is_dir() => {
+                format!("let yourself in: `chmod u+rx {}`", path.display())
+            }
             std::io::ErrorKind::PermissionDenied => {
                 format!("let yourself in: `chmod u+rx` on what is above {}", path.display())
             }
-            _ => "name a file that can be read".to_owned(),
+            _ => "name a file that can be read, or remove it from the profiles".to_owned(),
         },
     };
     asked_at(refusal, origin).help(help)
