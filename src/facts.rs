@@ -101,13 +101,6 @@ impl FileKind {
     }
 }
 
-impl FileFact {
-    /// Returns what sbx makes itself, of which only the kind is known before it is made.
-    pub fn made(kind: FileKind) -> Self {
-        Self { kind, dev: 0, ino: 0, mode: 0, uid: 0, nlink: 1, link: None }
-    }
-}
-
 /// What lstat(2) and readlink(2) say about a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFact {
@@ -131,6 +124,13 @@ pub struct FileFact {
     /// Target of a symbolic link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBuf>,
+}
+
+impl FileFact {
+    /// Returns what sbx makes itself, of which only the kind is known before it is made.
+    pub fn made(kind: FileKind) -> Self {
+        Self { kind, dev: 0, ino: 0, mode: 0, uid: 0, nlink: 1, link: None }
+    }
 }
 
 /// A line of passwd(5).

@@ -1,8 +1,8 @@
 //! What runs between clone and exec: a loop over operations that are ready to be done.
 //!
 //! Nothing here allocates, formats, locks, panics or decides; what fails is answered with
-//! numbers. `the_child_allocates_nothing` in
-//! `tests/steps.rs` runs the shipped profiles under an allocator that ends the process.
+//! numbers. `the_child_allocates_nothing` in `tests/steps.rs` runs the shipped profiles under an
+//! allocator that ends the process.
 
 use std::cell::Cell;
 use std::ffi::CStr;

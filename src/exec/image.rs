@@ -291,7 +291,6 @@ fn op(action: &Action) -> Ready<Op> {
         Action::CoverDirectory { target, onto } => {
             Op::CoverDirectory { place: place_on(target, *onto)?, attr: fixed() }
         }
-
         Action::ReadOnlySubtree { target } => {
             Op::ReadOnlySubtree { place: place(target)?, attr: fixed() }
         }

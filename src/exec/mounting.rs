@@ -55,7 +55,7 @@ impl<'i> Child<'i> {
         self.part.set(Part::OpenSource);
         let found = mount::openat2(CWD, &source.path, OFlags::PATH, 0, STRICT)?;
         self.part.set(Part::Identity);
-        is_same(found.as_fd(), source.identity)?;
+        must_be_same(found.as_fd(), source.identity)?;
         self.part.set(Part::Make);
         let tree = mount::open_tree_clone(found.as_fd(), recursive)?;
         self.attributes(tree.as_fd(), recursive, attr)?;
@@ -179,7 +179,7 @@ impl<'i> Child<'i> {
         let target = mount::openat2(self.root()?, &place.path, OFlags::PATH, 0, INSIDE)?;
         if let Some(wanted) = place.identity {
             self.part.set(Part::Identity);
-            is_same(target.as_fd(), wanted)?;
+            must_be_same(target.as_fd(), wanted)?;
         }
         Ok(target)
     }
@@ -247,8 +247,8 @@ impl<'i> Child<'i> {
     }
 }
 
-/// Says whether an open file is the one that planning saw.
-fn is_same(file: BorrowedFd<'_>, wanted: SourceIdentity) -> Result<()> {
+/// Refuses an open file that is not the one that planning saw.
+fn must_be_same(file: BorrowedFd<'_>, wanted: SourceIdentity) -> Result<()> {
     let seen = mount::fstat_identity(file)?;
     let found = (seen.dev, seen.ino, seen.mode & 0o170_000);
     if found == (wanted.dev, wanted.ino, wanted.kind.mode_bits()) {

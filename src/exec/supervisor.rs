@@ -132,7 +132,7 @@ impl Supervisor<'_> {
     fn start(&self) -> std::result::Result<Running, Failure> {
         let mut prepared = Prepared::default();
         let mut running: Option<Running> = None;
-        self.descriptors_are_open()?;
+        self.check_descriptors()?;
         // A descriptor of sbx's own must never become a standard stream of the command.
         let first = |errno| Failure::new(0, Actor::Supervisor, Part::Prepare, errno);
         fd::ensure_std_open().map_err(first)?;
@@ -169,7 +169,7 @@ impl Supervisor<'_> {
     /// Descriptors of the caller's that the profile names must be open before sbx opens any of its
     /// own, and must lead nowhere where they become streams.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other operations name none")]
-    fn descriptors_are_open(&self) -> std::result::Result<(), Failure> {
+    fn check_descriptors(&self) -> std::result::Result<(), Failure> {
         for (step, op) in self.image.ops.iter().enumerate() {
             let refuse = |number: i32, errno| {
                 let failure = Failure::new(step, Actor::Supervisor, Part::OpenSource, errno);
@@ -178,17 +178,17 @@ impl Supervisor<'_> {
             match op {
                 Op::Stdio { source: Stream::Descriptor(number), .. } => {
                     // The standard three may be closed: they become /dev/null.
-                    let is_open = if *number < 3 { Ok(()) } else { is_callers(*number) };
-                    is_open
-                        .and_then(|()| is_passable(*number))
+                    let checked = if *number < 3 { Ok(()) } else { must_be_callers(*number) };
+                    checked
+                        .and_then(|()| must_be_passable(*number))
                         .or_else(|errno| refuse(*number, errno))?;
                 }
                 Op::CloseDescriptors { keep } => {
                     for number in 0..3 {
-                        is_passable(number).or_else(|errno| refuse(number, errno))?;
+                        must_be_passable(number).or_else(|errno| refuse(number, errno))?;
                     }
                     for number in keep {
-                        is_callers(*number).or_else(|errno| refuse(*number, errno))?;
+                        must_be_callers(*number).or_else(|errno| refuse(*number, errno))?;
                     }
                 }
                 _ => {}
@@ -219,7 +219,9 @@ impl Supervisor<'_> {
                 let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
                 let file = mount::openat2(CWD, path, flags, mode, how)
                     .map_err(|errno| (Part::OpenSource, errno))?;
-                is_plain_file(file.as_fd()).map_err(|errno| (Part::Identity, errno))?;
+                must_be_plain_file(file.as_fd())
+                    .and_then(|()| make_blocking(file.as_fd()))
+                    .map_err(|errno| (Part::Identity, errno))?;
                 if let Some(slot) = prepared.streams.get_mut(*descriptor) {
                     *slot = Some(file);
                 }
@@ -387,14 +389,14 @@ fn is_ending(number: i32) -> bool {
 
 /// Refuses a number that the caller of sbx did not open: what came through sbx's own exec cannot be
 /// marked to be closed there, and what sbx opened itself always is.
-fn is_callers(number: i32) -> Result<()> {
+fn must_be_callers(number: i32) -> Result<()> {
     let flags = rustix::io::fcntl_getfd(fd::by_number(number)?)?;
     if flags.contains(FdFlags::CLOEXEC) { Err(Errno::BADF) } else { Ok(()) }
 }
 
 /// Refuses a standard stream that would lead into the host's tree: a directory, or a descriptor that
 /// stands for a path (runc CVE-2024-21626 was one). One that is closed becomes /dev/null later.
-fn is_passable(number: i32) -> Result<()> {
+fn must_be_passable(number: i32) -> Result<()> {
     let descriptor = match fd::by_number(number) {
         Err(Errno::BADF) => return Ok(()),
         other => other?,
@@ -404,12 +406,15 @@ fn is_passable(number: i32) -> Result<()> {
     if is_path || kind == Some(FileKind::Directory) { Err(Errno::ISDIR) } else { Ok(()) }
 }
 
-/// Refuses what is neither a regular file nor a device, and lets reads wait again.
-fn is_plain_file(file: BorrowedFd<'_>) -> Result<()> {
+/// Refuses what is neither a regular file nor a device.
+fn must_be_plain_file(file: BorrowedFd<'_>) -> Result<()> {
     let kind = FileKind::of_mode(mount::fstat_identity(file)?.mode);
-    if !matches!(kind, Some(FileKind::File | FileKind::CharDevice)) {
-        return Err(Errno::INVAL);
-    }
+    let is_plain = matches!(kind, Some(FileKind::File | FileKind::CharDevice));
+    if is_plain { Ok(()) } else { Err(Errno::INVAL) }
+}
+
+/// Lets reads and writes wait, as those of a command do.
+fn make_blocking(file: BorrowedFd<'_>) -> Result<()> {
     let flags = fd::open_flags(file)? - OFlags::NONBLOCK;
     rustix::fs::fcntl_setfl(file, flags)
 }

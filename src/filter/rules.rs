@@ -318,7 +318,7 @@ pub struct UnknownName(pub String);
 pub enum Base {
     /// Nothing: they are unknown.
     Nothing,
-    /// Their class in [`sets`](super::sets).
+    /// Their class in [`sets`].
     Classes,
 }
 

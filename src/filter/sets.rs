@@ -1,6 +1,6 @@
 //! The sets a profile starts from: `default`, `strict` and `none`.
 //!
-//! Every call known to [`table`](super::table) stands in exactly one list here, or in
+//! Every call known to [`table`] stands in exactly one list here, or in
 //! [`CONDITIONAL`]; a test fails on a call that does not. What stands nowhere, because it is newer
 //! than this file, gets ENOSYS.
 
@@ -321,8 +321,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// Traced calls that are refused on purpose: the
-    /// programs were seen to carry on.
+    /// Traced calls that are refused on purpose: the programs were seen to carry on.
     const TOLERATED: &[&str] = names! {
         chroot clone3 get_mempolicy quotactl set_mempolicy
     };

@@ -137,7 +137,7 @@ pub(super) fn is_shown_by_an_upper_layer(
     let rule = policy.files.intents.get(place).filter(|rule| rule.origin.via.is_none());
     let mut mounts = policy.mounts.iter().filter(|mount| mount.rank > hiding.rank);
     rule.is_some_and(|rule| rule.rank > hiding.rank)
-        || mounts.any(|mount| tree.inside(&mount.to) == place)
+        || mounts.any(|mount| tree.over_own_links(&mount.to) == place)
 }
 
 /// Warns of a path to hide that is nowhere: it may be a slip, and what was meant is not hidden.
@@ -175,7 +175,7 @@ pub(super) fn unhidden(policy: &Policy, tree: &Tree<'_>, facts: &dyn Facts, sink
         };
         let mut shown = found.paths.iter().filter(|path| !Inside(tree).hides(path));
         let shown = shown.find(|path| {
-            let place = Inside(tree).led(path, AtEnd::Follow);
+            let place = Inside(tree).leads_to(path, AtEnd::Follow);
             !is_shown_by_an_upper_layer(policy, tree, hiding, &place)
         });
         if let Some(path) = shown.map(printable_os) {

@@ -67,7 +67,7 @@ fn executable_parts(policy: &Policy, tree: &mut Tree<'_>, facts: &dyn Facts) {
         // A mount that says `noexec` itself is not executable in parts either.
         let says_noexec = |mount: &mounts::Mount| {
             let says = matches!(mount.rule, mounts::Rule::Bind { says_exec: true, .. });
-            says && tree.inside(&mount.to) == at
+            says && tree.over_own_links(&mount.to) == at
         };
         if options.contains(&MountOption::Noexec) && !policy.mounts.iter().any(says_noexec) {
             let may = |option: &MountOption| *option != MountOption::Noexec;
@@ -124,7 +124,7 @@ fn pins(policy: &Policy, tree: &mut Tree<'_>) {
         pin(policy, &path, origin, tree);
     }
     for mount in &policy.mounts {
-        let to = tree.inside(&mount.to);
+        let to = tree.over_own_links(&mount.to);
         let takes_away = match &mount.rule {
             // One that shows what would be there anyhow takes nothing away.
             mounts::Rule::Bind { source, options, .. } => {
@@ -170,7 +170,7 @@ fn pin(policy: &Policy, path: &Path, origin: Origin, tree: &mut Tree<'_>) {
     let by_mount = |above: &Path| {
         policy.mounts.iter().any(|mount| match &mount.rule {
             mounts::Rule::Bind { options, .. } => {
-                tree.inside(&mount.to) == above && !options.contains(&MountOption::Ro)
+                tree.over_own_links(&mount.to) == above && !options.contains(&MountOption::Ro)
             }
             _ => false,
         })
@@ -294,7 +294,7 @@ fn mount_nodes(policy: &Policy, tree: &mut Tree<'_>, sink: &mut Sink) {
     mounts.sort_by_key(|mount| (mount.to.components().count(), mount.rank));
     let mut there: BTreeMap<PathBuf, &mounts::Mount> = BTreeMap::new();
     for mount in mounts {
-        let to = tree.inside(&mount.to);
+        let to = tree.over_own_links(&mount.to);
         match there.get(&to) {
             Some(other) if other.rank > mount.rank => continue,
             Some(other) if other.rank == mount.rank => {
@@ -339,7 +339,7 @@ fn hide_inside(policy: &Policy, tree: &mut Tree<'_>) {
         return;
     }
     for hiding in policy.files.hiding.iter().filter(|hiding| !path::is_glob(&hiding.pattern)) {
-        let place = Inside(tree).led(&path::unescape(&hiding.pattern), AtEnd::Follow);
+        let place = Inside(tree).leads_to(&path::unescape(&hiding.pattern), AtEnd::Follow);
         let is_shown = conflicts::is_shown_by_an_upper_layer(policy, tree, hiding, &place);
         let is_there = Inside(tree).file(&place).is_some();
         if is_there && !is_shown && !Inside(tree).hides(&place) {

@@ -4,6 +4,7 @@ mod conflicts;
 mod isolation;
 mod layout;
 mod own_profiles;
+mod project;
 mod variables;
 
 use std::path::{Path, PathBuf};

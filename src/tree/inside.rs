@@ -14,12 +14,12 @@ pub struct Inside<'t>(pub &'t Tree<'t>);
 impl Inside<'_> {
     /// Says whether a path, followed to its end, is hidden.
     pub fn hides(&self, path: &Path) -> bool {
-        let at = self.led(path, AtEnd::Follow);
+        let at = self.leads_to(path, AtEnd::Follow);
         at.ancestors().any(|at| self.0.nodes.get(at).is_some_and(|found| found.node == Node::Cover))
     }
 
-    /// Returns where a path leads inside.
-    pub fn led(&self, path: &Path, at_end: AtEnd) -> PathBuf {
+    /// Returns where a path leads inside, over the tree's links and those that the host has there.
+    pub fn leads_to(&self, path: &Path, at_end: AtEnd) -> PathBuf {
         path::follow(path, Path::new("/"), at_end, &|at| self.look(at)?.link)
             .map_or(path.to_owned(), |(path, _)| path)
     }
@@ -55,11 +55,11 @@ impl Inside<'_> {
 
 impl Files for Inside<'_> {
     fn file(&self, path: &Path) -> Option<FileFact> {
-        self.look(&self.led(path, AtEnd::Stay))
+        self.look(&self.leads_to(path, AtEnd::Stay))
     }
 
     fn is_closed(&self, path: &Path) -> bool {
-        match self.0.ground(&self.led(path, AtEnd::Stay)) {
+        match self.0.ground(&self.leads_to(path, AtEnd::Stay)) {
             Ground::Host(host, _) => self.0.facts.is_closed(&host),
             Ground::Made(_) | Ground::Proc(..) | Ground::Hidden(_) | Ground::Leaf(..) => false,
         }
@@ -67,7 +67,7 @@ impl Files for Inside<'_> {
 
     fn names(&self, directory: &Path) -> Option<Vec<OsString>> {
         let Self(tree) = self;
-        let at = self.led(directory, AtEnd::Follow);
+        let at = self.leads_to(directory, AtEnd::Follow);
         let mut names = match tree.nodes.get(&at).map(|entry| &entry.node) {
             Some(Node::Bind { source, .. }) => tree.facts.names(source)?,
             Some(Node::Proc) => tree.facts.names(Path::new("/proc"))?,

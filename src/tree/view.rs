@@ -78,9 +78,9 @@ impl Tree<'_> {
         self.nodes.contains_key(path) || self.host_kind(path).is_some()
     }
 
-    /// Returns where a path leads inside: links that the tree has itself are followed, as far as they
-    /// lead anywhere.
-    pub fn inside(&self, path: &Path) -> PathBuf {
+    /// Returns where a path leads over the links that the tree has itself, as far as they lead
+    /// anywhere; [`Inside::leads_to`](super::Inside::leads_to) follows those of the host too.
+    pub fn over_own_links(&self, path: &Path) -> PathBuf {
         let target = |at: &Path| match &self.nodes.get(at)?.node {
             Node::Symlink { target } => Some(target.clone()),
             _ => None,
@@ -91,7 +91,7 @@ impl Tree<'_> {
 
     /// Says whether a directory can be seen inside.
     pub fn has_directory(&self, path: &Path) -> bool {
-        let path = self.inside(path);
+        let path = self.over_own_links(path);
         if path == Path::new("/") {
             return true;
         }
@@ -115,7 +115,7 @@ impl Tree<'_> {
     /// Says whether a directory that can be seen inside is one that sbx makes, with none of the files
     /// that the host has there.
     pub fn is_made_at(&self, path: &Path) -> bool {
-        let path = self.inside(path);
+        let path = self.over_own_links(path);
         match self.nodes.get(&path).map(|entry| &entry.node) {
             Some(node) => matches!(node, Node::Tmpfs { .. } | Node::Directory { .. }),
             None => matches!(self.ground(&path), Ground::Made(_)),

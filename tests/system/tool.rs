@@ -52,11 +52,17 @@ as_both! {
     }
 
     fn the_doctor_finds_what_keeps_a_sandbox_from_starting(caller) {
-        let covered = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys";
-        let script = format!("unshare -r -m sh -c '{covered} && exec $SBX doctor'");
+        let read_only = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys";
+        let script = format!("unshare -r -m sh -c '{read_only} && exec $SBX doctor'");
         let ended = Sbx::shell(caller, &script).ended();
-        let found = |name| ended.stdout.contains(&format!("missing  {name}"));
-        assert!(found("proc of a sandbox") && found("limit on user namespaces"), "{ended:#?}");
+        assert!(ended.stdout.contains("missing  limit on user namespaces"), "{ended:#?}");
+        assert_eq!(ended.status, 125, "{ended:#?}");
+        // A /proc with covers, and no other: that of a sandbox. The first sandbox lets sbx itself in.
+        let nested = "namespaces.nested-users=allow";
+        let script = format!("$SBX run $AS_ROOT -q --bind $SBX:/sbx --set {nested} -- /sbx doctor");
+        let ended = Sbx::shell(caller, &script).ended();
+        assert!(ended.stdout.contains("works    pid namespace"), "{ended:#?}");
+        assert!(ended.stdout.contains("missing  proc of a sandbox"), "{ended:#?}");
         assert_eq!(ended.status, 125, "{ended:#?}");
     }
 
