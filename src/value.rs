@@ -127,10 +127,20 @@ impl<T> List<T> {
         self.edits.extend(upper.edits);
     }
 
+    /// Returns where something was taken out of a list that nobody wrote.
+    pub fn removed_from_default(&self) -> Option<Origin> {
+        let removal = |edit: &Edit<T>| match edit {
+            Edit::Remove(item) => Some(item.origin),
+            Edit::Add(_) | Edit::Clear(_) | Edit::Given(_) => None,
+        };
+        let all = self.edits.iter().map(removal).collect::<Option<Vec<Origin>>>()?;
+        all.first().copied()
+    }
+
     /// Returns where the list was last written; nothing if no layer wrote it. Taking out of a list
     /// that nobody wrote changes nothing, and so does not write it.
     pub fn given(&self) -> Option<Origin> {
-        if self.edits.iter().all(|edit| matches!(edit, Edit::Remove(_))) {
+        if self.removed_from_default().is_some() {
             return None;
         }
         self.edits.last().map(|edit| match edit {
@@ -237,6 +247,9 @@ mod tests {
         assert_eq!(values(&list(&[('+', 1), ('!', 0), ('+', 2), ('+', 3), ('-', 2)])), [3]);
         assert_eq!(list(&[('-', 9)]).fold().unmatched.len(), 1);
         assert_eq!(list(&[('-', 9)]).given(), None);
+        assert!(list(&[('-', 9)]).removed_from_default().is_some());
+        assert_eq!(list(&[('-', 9), ('+', 1)]).removed_from_default(), None);
+        assert_eq!(list(&[]).removed_from_default(), None);
         assert!(values(&list(&[('+', 9), ('-', 9)])).is_empty());
         assert!(list(&[('+', 9), ('-', 9)]).given().is_some());
     }

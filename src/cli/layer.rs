@@ -356,6 +356,8 @@ impl Flags<'_> {
                 format!("{key}=[{}]", items.join(",")),
                 format!("{key}=[{value}]"),
             ];
+            // Nothing is an empty string and no empty list: a variable of a script may be unset.
+            let forms = if value.trim().is_empty() { &forms[..1] } else { &forms[..] };
             // The one that can be read; else the first that has the type that the key takes.
             let form = forms.iter().find(|form| is_read(form));
             let form = form.or_else(|| forms.iter().find(|form| is_of_the_type(form)));

@@ -4,7 +4,7 @@ use crate::capability;
 use crate::diag::{Code, Diagnostic, Origin, Sink};
 use crate::facts::Facts;
 use crate::plan::{Action, Builder};
-use crate::schema::section;
+use crate::schema::{refuse_removals, section};
 use crate::value::{List, Sourced};
 
 section! {
@@ -54,6 +54,15 @@ pub fn resolve(spec: &Spec, facts: &dyn Facts, sink: &mut Sink) -> Rule {
     let or_keep = |list: &List<String>, sink: &mut Sink| {
         if list.given().is_none() { keep } else { set(list, last, sink) }
     };
+    for (name, list) in [
+        ("bounding", &spec.bounding),
+        ("permitted", &spec.permitted),
+        ("effective", &spec.effective),
+        ("inheritable", &spec.inheritable),
+        ("ambient", &spec.ambient),
+    ] {
+        refuse_removals(name, list, sink);
+    }
     let rule = Rule {
         bounding: or_keep(&spec.bounding, sink),
         permitted: or_keep(&spec.permitted, sink),

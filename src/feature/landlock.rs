@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::filter::NestedUsers;
 use crate::plan::{Action, Builder};
 use crate::rights;
-use crate::schema::{choice_leaf, section};
+use crate::schema::{choice_leaf, refuse_removals, section};
 use crate::tree::{Access, AccessKind};
 use crate::value::{List, Slot, Sourced};
 
@@ -99,6 +99,9 @@ pub fn resolve(
         );
         return None;
     }
+    refuse_removals("tcp-bind", &spec.tcp_bind, sink);
+    refuse_removals("tcp-connect", &spec.tcp_connect, sink);
+    refuse_removals("scope", &spec.scope, sink);
     let mut needs = |key: &str, origin: Option<Origin>, least: u32| {
         if let (Some(origin), true) = (origin, abi < least) {
             sink.push(

@@ -7,7 +7,7 @@ use crate::facts::{Facts, FileKind};
 use crate::feature::trust::{self, Link};
 use crate::path::{NoPath, Pattern};
 use crate::plan::SourceIdentity;
-use crate::schema::{choice_leaf, section};
+use crate::schema::{choice_leaf, refuse_removals, section};
 use crate::value::{List, Slot};
 
 /// What the tree of files starts from.
@@ -129,6 +129,7 @@ pub fn resolve(
         }
         (Kind::System | Kind::Empty, None) => None,
     };
+    refuse_removals("auto-mount", &spec.auto_mount, sink);
     let wanted = |what| {
         if spec.auto_mount.given().is_none() {
             return (kind.value != Kind::Empty).then_some(kind.origin);

@@ -28,7 +28,7 @@ pub(super) fn profile_directories(facts: &dyn Facts) -> Vec<PathBuf> {
 }
 
 fn root_config(facts: &dyn Facts) -> Option<PathBuf> {
-    facts.users(Path::new("/")).uid(0).map(|root| root.home.join(".config"))
+    home_of(0, facts).map(|home| home.join(".config"))
 }
 
 /// `$XDG_CONFIG_HOME`, or its standard place. Without HOME the crate would ask the C library for
@@ -41,7 +41,56 @@ fn user_config(facts: &dyn Facts) -> Option<PathBuf> {
     if absolute("HOME").is_some() {
         return BaseDirs::new().map(|base| base.config_dir().to_owned());
     }
-    let user = facts.caller().uid;
-    let home = || facts.users(Path::new("/")).uid(user).map(|row| row.home.join(".config"));
-    absolute("XDG_CONFIG_HOME").or_else(home)
+    let home = || home_of(facts.caller().uid, facts);
+    absolute("XDG_CONFIG_HOME").or_else(|| home().map(|home| home.join(".config")))
+}
+
+/// Returns the home that the passwd file names; a relative one is none.
+fn home_of(uid: u32, facts: &dyn Facts) -> Option<PathBuf> {
+    let users = facts.users(Path::new("/"));
+    users.uid(uid).map(|row| row.home.clone()).filter(|home| home.is_absolute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Caller, Kernel, Recorded, Users};
+
+    #[test]
+    fn a_relative_home_of_passwd_has_no_profiles() {
+        let directories = |uid: u32, home: &str| {
+            let users = Users::parse(&format!("ann:x:{uid}:{uid}::{home}:/bin/sh"), "");
+            profile_directories(&Recorded {
+                caller: Caller {
+                    uid,
+                    gid: uid,
+                    groups: Vec::new(),
+                    capabilities: 0,
+                    cwd: "/".into(),
+                    umask: 0o022,
+                    terminals: [false; 3],
+                },
+                kernel: Kernel { landlock_abi: 7, last_capability: 40, machine: "x86_64".into() },
+                env: [].into(),
+                files: [].into(),
+                closed: Vec::new(),
+                users: [("/".into(), users)].into(),
+                rlimits: [].into(),
+                settings: [].into(),
+                profile_directories: Vec::new(),
+                uid_map: Vec::new(),
+                gid_map: Vec::new(),
+            })
+        };
+        for uid in [0, 1000] {
+            let own = Path::new("/home/ann/.config/sbx/profiles").to_owned();
+            assert_eq!(directories(uid, "/home/ann").first(), Some(&own), "{uid}");
+            for home in ["", "rel", "./rel"] {
+                assert!(
+                    directories(uid, home).iter().all(|path| path.is_absolute()),
+                    "{uid} {home}"
+                );
+            }
+        }
+    }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::variables::Names;
-use crate::path::{NoPath, Pattern};
+use crate::facts::FileFact;
+use crate::path::{self, AtEnd, NoPath, Pattern};
 use crate::value::List;
 
 const NO_PROJECT: &str = "go to the project's own directory first";
@@ -23,7 +24,7 @@ impl Names<'_> {
             ));
         }
         let project = self.repositories().next().unwrap_or(cwd).to_owned();
-        if self.user.home.starts_with(&project) {
+        if self.home().starts_with(&project) {
             return Err(NoPath::unset(
                 "there is no project here: the working directory is the home, or lies above it",
                 NO_PROJECT,
@@ -36,35 +37,54 @@ impl Names<'_> {
                 "let yourself in there: `chmod u+rx` on the directories",
             ));
         };
-        let owners = [self.facts.caller().uid, self.user.uid];
-        let is_open = fact.mode & 0o002 != 0;
-        if is_open && fact.uid != 0 && owners.contains(&fact.uid) {
+        if self.is_everybodys(&fact) {
+            return Err(NoPath::unset(
+                "there is no project here: everybody can write the working directory",
+                NO_PROJECT,
+            ));
+        }
+        if fact.mode & 0o002 != 0 {
             // Or opened it to everybody.
             return Err(NoPath::missing(
                 "everybody can write the project",
                 "take that from them: `chmod o-w` on the directory",
             ));
         }
-        if is_open {
-            return Err(NoPath::unset(
-                "there is no project here: everybody can write the working directory",
-                NO_PROJECT,
-            ));
-        }
         Ok(project)
     }
 
+    /// The home, over links: the working directory has none either.
+    fn home(&self) -> PathBuf {
+        let home = &self.user.home;
+        let link = |at: &Path| self.facts.file(at)?.link;
+        path::follow(home, Path::new("/"), AtEnd::Follow, &link)
+            .map_or(home.clone(), |(real, _)| real)
+    }
+
+    /// Says whether a directory is one like /tmp: everybody can write it, and neither the caller nor
+    /// the command's user could have made it so.
+    fn is_everybodys(&self, fact: &FileFact) -> bool {
+        let owners = [self.facts.caller().uid, self.user.uid];
+        fact.mode & 0o002 != 0 && (fact.uid == 0 || !owners.contains(&fact.uid))
+    }
+
     /// Tops of the git repositories that the working directory is in, innermost first. A `.git` of
-    /// somebody else is none (git-config(1), `safe.directory`); one that was closed may be one.
+    /// somebody else is none (git-config(1), `safe.directory`), nor is one in a directory like /tmp;
+    /// one that was closed may be one.
     fn repositories(&self) -> impl Iterator<Item = &Path> {
         let known = [0, self.facts.caller().uid, self.user.uid];
         let has_git = move |directory: &&Path| {
             let git = directory.join(".git");
             let is_own = self.facts.file(&git).is_some_and(|fact| known.contains(&fact.uid));
-            is_own || self.facts.is_closed(&git)
+            // What lies in a directory of others, or of everybody, may have been put there by them.
+            let is_strange = self
+                .facts
+                .file(directory)
+                .is_some_and(|fact| !known.contains(&fact.uid) || self.is_everybodys(&fact));
+            (is_own || self.facts.is_closed(&git)) && !is_strange
         };
         // A repository that is the whole home, or lies above it, is not a project.
-        let is_project = |path: &&Path| !self.user.home.starts_with(path);
+        let is_project = |path: &&Path| !self.home().starts_with(path);
         self.facts.caller().cwd.ancestors().filter(has_git).take_while(is_project)
     }
 

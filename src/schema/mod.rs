@@ -9,6 +9,7 @@ mod leaf;
 mod reader;
 
 use crate::diag::{Code, Diagnostic, Sink, nearest};
+use crate::value::List;
 
 pub use field::{Field, Shown, ShownKey};
 pub use leaf::{Leaf, choice, toml_string, unknown_choice};
@@ -48,6 +49,16 @@ pub trait Section: Default {
     fn warn(&self, sink: &mut Sink);
     /// Returns the keys that some layer wrote, with their values in force.
     fn show(&self) -> Vec<(&'static str, ShownKey)>;
+}
+
+/// Refuses to take something out of a list that nobody wrote and that then is not empty: what would
+/// be left cannot be said.
+pub(crate) fn refuse_removals<T>(key: &str, list: &List<T>, sink: &mut Sink) {
+    if let Some(origin) = list.removed_from_default() {
+        let text = format!("no layer wrote `{key}`: nothing can be taken out of its default");
+        let help = format!("write what it is to be: `{key} = […]`");
+        sink.push(Diagnostic::error(Code::Conflict, text).at(origin).help(help));
+    }
 }
 
 /// Tells removals from one list that met nothing to remove, with the nearest that is there.

@@ -232,6 +232,7 @@ impl<'a, 's> Reader<'a, 's> {
     /// Tells a single value where a list is expected.
     pub fn not_a_list(&mut self, value: &Value<'_>, expected: &str) {
         let help = match value.get_ref().as_str() {
+            Some(text) if text.trim().is_empty() => "write `[]` for none".to_owned(),
             Some(text) => format!("write `[{}]`", super::toml_string(text)),
             None => format!("write {expected}"),
         };

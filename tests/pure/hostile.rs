@@ -72,3 +72,57 @@ fn nothing_among_the_profiles_can_be_granted() {
     let told = format!("`{profile}` belongs to the profiles of sbx and cannot be writable inside");
     assert!(made.told.contains(&told), "{}", made.told);
 }
+
+/// What `$PROJECT` is for `ann` in a directory with a git repository above it.
+fn project(change: impl FnOnce(&mut Recorded)) -> Made {
+    on("ordinary", "[files]\nread = [\"?$PROJECT\"]\n", |facts| {
+        let directory = facts.files[std::path::Path::new("/srv/data")].clone();
+        let git = sbx::facts::FileFact { uid: 1000, ino: 2001, ..directory };
+        facts.files.insert("/srv/data/.git".into(), git);
+        facts.caller.cwd = "/srv/data".into();
+        change(facts);
+    })
+}
+
+#[test]
+fn a_repository_in_a_directory_of_somebody_else_is_none() {
+    let top = |uid: u32, mode: u32| {
+        let made = project(|facts| {
+            let top = facts.files.get_mut(std::path::Path::new("/srv/data")).expect("it is there");
+            (top.uid, top.mode) = (uid, mode);
+            let inner = sbx::facts::FileFact { uid: 1000, ino: 2002, mode: 0o755, ..top.clone() };
+            facts.files.insert("/srv/data/inner".into(), inner);
+            facts.caller.cwd = "/srv/data/inner".into();
+        });
+        made.plan_text.unwrap_or(made.told)
+    };
+    for (uid, mode) in [(0, 0o755), (1000, 0o755)] {
+        assert!(top(uid, mode).contains("bind /srv/data on /srv/data,"), "{uid} {mode:o}");
+    }
+    for (uid, mode) in [(0, 0o1777), (2000, 0o755), (2000, 0o777)] {
+        assert!(
+            top(uid, mode).contains("bind /srv/data/inner on /srv/data/inner,"),
+            "{uid} {mode:o}"
+        );
+    }
+    assert!(top(1000, 0o777).contains("everybody can write the project"));
+}
+
+#[test]
+fn a_home_that_a_link_leads_to_is_no_project() {
+    let bound = |home: &'static str| {
+        let made = project(|facts| {
+            let mut link = facts.files[std::path::Path::new("/home/strange")].clone();
+            (link.uid, link.ino, link.link) = (0, 2003, Some("/srv/data".into()));
+            facts.files.insert("/home/led".into(), link);
+            let host = facts.users.get_mut(std::path::Path::new("/")).expect("the host's");
+            host.passwd
+                .iter_mut()
+                .filter(|row| row.uid == 1000)
+                .for_each(|row| row.home = home.into());
+        });
+        made.plan_text.expect("a plan").contains("bind /srv/data on /srv/data,")
+    };
+    assert!(bound("/home/ann"));
+    assert!(!bound("/home/led"));
+}

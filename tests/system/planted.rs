@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
-use crate::common::{Caller, Sbx, Work, as_both, as_root};
+use crate::common::{Caller, Feature, Sbx, Work, as_both, as_root, needs};
 use crate::world::{SECRET, sh, world};
 
 as_both! {
@@ -275,6 +275,25 @@ as_both! {
         let ended = Sbx::shell(caller, &script).ended();
         assert_eq!((&*ended.stdout, ended.status), ("ran\n", 125), "{ended:#?}");
         assert!(ended.stderr.contains("nobody knows the project"), "{ended:#?}");
+    }
+
+    fn a_repository_in_a_directory_of_everybody_undoes_no_rule_about_the_project(caller) {
+        if !needs(Feature::Root) {
+            return;
+        }
+        let work = Work::new(caller);
+        work.directory("p");
+        work.file("p/.env", SECRET);
+        let (top, p) = (work.path().display(), work.at("p"));
+        // As /tmp is: root's, and everybody may write it.
+        chown(work.path(), Some(0), Some(0)).expect("root may");
+        fs::set_permissions(work.path(), fs::Permissions::from_mode(0o1777)).expect("root may");
+        let script = format!(
+            "run() {{ $SBX run $AS_ROOT --write {top} --hide '?$PROJECT/.env' -- sh -c \"$1\"; }}
+            cd {p}; run 'mkdir {top}/.git && echo made'; run 'cat {p}/.env'"
+        );
+        let ended = Sbx::shell(caller, &script).ended();
+        assert_eq!(ended.stdout, "made\n", "{ended:#?}");
     }
 
     fn nothing_above_the_git_of_the_project_is_moved_away(caller) {

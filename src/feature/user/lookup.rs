@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Name, Spec};
 use crate::diag::{Code, Diagnostic, Sink, printable_os};
 use crate::facts::{Caller, Facts, Passwd, Users};
+use crate::schema::refuse_removals;
 use crate::value::Sourced;
 
 /// Finds users and groups in the files of one system.
@@ -35,6 +36,7 @@ impl Lookup<'_> {
             }
             None => Some(entry_of(caller, self.users)),
         };
+        refuse_removals("groups", &self.spec.groups, sink);
         let group = self.spec.group.get().map(|group| self.group(group, sink));
         let listed: Vec<Option<u32>> = self
             .spec
