@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::variables::Names;
+use crate::diag::printable_os;
 use crate::facts::FileFact;
 use crate::path::{self, AtEnd, NoPath, Pattern};
 use crate::value::List;
@@ -23,7 +24,8 @@ impl Names<'_> {
                 "go to a directory that is there",
             ));
         }
-        let project = self.repositories().next().unwrap_or(cwd).to_owned();
+        let top = self.repositories().next();
+        let project = top.unwrap_or(cwd).to_owned();
         if self.home().starts_with(&project) {
             return Err(NoPath::unset(
                 "there is no project here: the working directory is the home, or lies above it",
@@ -37,17 +39,27 @@ impl Names<'_> {
                 "let yourself in there: `chmod u+rx` on the directories",
             ));
         };
-        if self.is_everybodys(&fact) {
-            return Err(NoPath::unset(
-                "there is no project here: everybody can write the working directory",
-                NO_PROJECT,
-            ));
-        }
-        if fact.mode & 0o002 != 0 {
+        let is_open = fact.mode & 0o002 != 0;
+        if self.is_own(&fact) && is_open {
             // Or opened it to everybody.
             return Err(NoPath::missing(
                 "everybody can write the project",
                 "take that from them: `chmod o-w` on the directory",
+            ));
+        }
+        let is_roots = fact.uid == 0 && fact.mode & 0o022 == 0;
+        if top.is_some() && !self.is_own(&fact) && !is_roots {
+            // Or made a repository above it, as others can.
+            let at = printable_os(&project);
+            return Err(NoPath::missing(
+                format!("others can put a .git into {at}, so that nobody knows the project"),
+                "remove that .git, or name the directory instead of the project",
+            ));
+        }
+        if is_open {
+            return Err(NoPath::unset(
+                "there is no project here: everybody can write the working directory",
+                NO_PROJECT,
             ));
         }
         Ok(project)
@@ -61,27 +73,20 @@ impl Names<'_> {
             .map_or(home.clone(), |(real, _)| real)
     }
 
-    /// Says whether a directory is one like /tmp: everybody can write it, and neither the caller nor
-    /// the command's user could have made it so.
-    fn is_everybodys(&self, fact: &FileFact) -> bool {
-        let owners = [self.facts.caller().uid, self.user.uid];
-        fact.mode & 0o002 != 0 && (fact.uid == 0 || !owners.contains(&fact.uid))
+    /// Says whether the command, on an earlier start, could have changed the mode of a file.
+    fn is_own(&self, fact: &FileFact) -> bool {
+        let caller = self.facts.caller().uid;
+        fact.uid == self.user.uid || (fact.uid == caller && caller != 0)
     }
 
     /// Tops of the git repositories that the working directory is in, innermost first. A `.git` of
-    /// somebody else is none (git-config(1), `safe.directory`), nor is one in a directory like /tmp;
-    /// one that was closed may be one.
+    /// somebody else is none (git-config(1), `safe.directory`); one that was closed may be one.
     fn repositories(&self) -> impl Iterator<Item = &Path> {
         let known = [0, self.facts.caller().uid, self.user.uid];
         let has_git = move |directory: &&Path| {
             let git = directory.join(".git");
             let is_own = self.facts.file(&git).is_some_and(|fact| known.contains(&fact.uid));
-            // What lies in a directory of others, or of everybody, may have been put there by them.
-            let is_strange = self
-                .facts
-                .file(directory)
-                .is_some_and(|fact| !known.contains(&fact.uid) || self.is_everybodys(&fact));
-            (is_own || self.facts.is_closed(&git)) && !is_strange
+            is_own || self.facts.is_closed(&git)
         };
         // A repository that is the whole home, or lies above it, is not a project.
         let is_project = |path: &&Path| !self.home().starts_with(path);

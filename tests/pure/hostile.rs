@@ -85,7 +85,7 @@ fn project(change: impl FnOnce(&mut Recorded)) -> Made {
 }
 
 #[test]
-fn a_repository_in_a_directory_of_somebody_else_is_none() {
+fn a_repository_that_others_could_have_made_is_refused() {
     let top = |uid: u32, mode: u32| {
         let made = project(|facts| {
             let top = facts.files.get_mut(std::path::Path::new("/srv/data")).expect("it is there");
@@ -99,11 +99,8 @@ fn a_repository_in_a_directory_of_somebody_else_is_none() {
     for (uid, mode) in [(0, 0o755), (1000, 0o755)] {
         assert!(top(uid, mode).contains("bind /srv/data on /srv/data,"), "{uid} {mode:o}");
     }
-    for (uid, mode) in [(0, 0o1777), (2000, 0o755), (2000, 0o777)] {
-        assert!(
-            top(uid, mode).contains("bind /srv/data/inner on /srv/data/inner,"),
-            "{uid} {mode:o}"
-        );
+    for (uid, mode) in [(0, 0o1777), (0, 0o775), (2000, 0o755), (2000, 0o777)] {
+        assert!(top(uid, mode).contains("others can put a .git into /srv/data"), "{uid} {mode:o}");
     }
     assert!(top(1000, 0o777).contains("everybody can write the project"));
 }

@@ -293,7 +293,8 @@ as_both! {
             cd {p}; run 'mkdir {top}/.git && echo made'; run 'cat {p}/.env'"
         );
         let ended = Sbx::shell(caller, &script).ended();
-        assert_eq!(ended.stdout, "made\n", "{ended:#?}");
+        assert_eq!((&*ended.stdout, ended.status), ("made\n", 125), "{ended:#?}");
+        assert!(ended.stderr.contains("others can put a .git into"), "{ended:#?}");
     }
 
     fn nothing_above_the_git_of_the_project_is_moved_away(caller) {
