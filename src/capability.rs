@@ -70,10 +70,15 @@ pub const DANGEROUS: u64 = 0b1_1111 // chown, dac-override, dac-read-search, fow
 
 /// Returns the number of a capability: with or without `CAP_`, in any case, with `_` or `-`.
 pub fn number(name: &str) -> Option<u8> {
-    let plain = name.to_ascii_lowercase().replace('_', "-");
-    let plain = plain.strip_prefix("cap-").unwrap_or(&plain);
+    let plain = plain(name);
     let at = NAMES.iter().position(|known| *known == plain)?;
     u8::try_from(at).ok()
+}
+
+/// Returns a name as [`NAMES`] has it, whether there is such a capability or not.
+pub fn plain(name: &str) -> String {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    name.strip_prefix("cap-").map(str::to_owned).unwrap_or(name)
 }
 
 /// Returns the names of a set of capabilities.

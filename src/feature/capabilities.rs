@@ -106,10 +106,9 @@ fn set(list: &List<String>, last: u8, sink: &mut Sink) -> u64 {
                 .help(format!("write `?{name}` to keep it only where the kernel knows it")),
             ),
             None => {
-                let short = name.to_ascii_lowercase().replace('_', "-");
                 let text = format!("unknown capability `{name}`");
                 sink.push(Diagnostic::error(Code::UnknownCapability, text).at(origin).suggest(
-                        short.strip_prefix("cap-").unwrap_or(&short),
+                        &capability::plain(name),
                         capability::NAMES,
                         "write a name of capabilities(7), such as `net-bind-service`, each as an item of its own",
                     ));

@@ -43,16 +43,23 @@ fn works(name: &'static str, found: impl Into<String>) -> Check {
     Check { name, state: State::Works, found: found.into(), remedy: None }
 }
 
-fn missing(name: &'static str, found: String, remedy: &str) -> Check {
-    if is_inside_sbx() {
-        let (found, remedy) = INSIDE_SBX;
-        return missing_as(name, found.to_owned(), remedy.to_owned());
-    }
-    missing_as(name, found, remedy.to_owned())
+fn missing(name: &'static str, found: String, remedy: String) -> Check {
+    Check { name, state: State::Missing, found, remedy: Some(remedy) }
 }
 
-fn missing_as(name: &'static str, found: String, remedy: String) -> Check {
-    Check { name, state: State::Missing, found, remedy: Some(remedy) }
+/// Returns what came of trying something without which no sandbox starts.
+fn needed(name: &'static str, tried: Result<()>, what: &str, remedy: &str) -> Check {
+    match tried {
+        Ok(()) => works(name, ""),
+        Err(_refused) if is_inside_sbx() => {
+            let (cause, remedy) = INSIDE_SBX;
+            missing(name, cause.to_owned(), remedy.to_owned())
+        }
+        Err(errno) => {
+            let errno = crate::sys::describe(errno.raw_os_error());
+            missing(name, format!("{what}: {errno}"), remedy.to_owned())
+        }
+    }
 }
 
 /// Tries everything.
@@ -101,7 +108,7 @@ fn namespace_check(name: &'static str, namespace: Namespace, then: fn() -> Resul
         Ok(()) => works(name, ""),
         Err(errno) => {
             let (cause, remedy) = why_no_namespace(namespace, errno.raw_os_error());
-            missing_as(name, cause, remedy)
+            missing(name, cause, remedy)
         }
     }
 }
@@ -116,14 +123,8 @@ fn proc_check() -> Check {
         mount::fsconfig_create(context.as_fd())?;
         mount::fsmount(context.as_fd(), MountAttr::NOSUID).map(|_mount| ())
     });
-    match tried {
-        Ok(()) => works(name, ""),
-        Err(errno) => missing(
-            name,
-            format!("cannot be mounted: {}", crate::sys::describe(errno.raw_os_error())),
-            "let the container show all of /proc, or write `auto-mount = [\"tmp\"]` in [root] to do without",
-        ),
-    }
+    let remedy = "let the container show all of /proc, or write `auto-mount = [\"tmp\"]` in [root] to do without";
+    needed(name, tried, "cannot be mounted", remedy)
 }
 
 /// Tries whether the user namespaces of a sandbox can be limited.
@@ -136,14 +137,8 @@ fn limit_check() -> Check {
         let file = mount::openat2(proc.as_fd(), path, OFlags::WRONLY, 0, inside)?;
         mount::write_all(file.as_fd(), b"0")
     });
-    match tried {
-        Ok(()) => works(name, ""),
-        Err(errno) => missing(
-            name,
-            format!("cannot be set: {}", crate::sys::describe(errno.raw_os_error())),
-            "make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]",
-        ),
-    }
+    let remedy = "make /proc/sys/user writable in this container, or write `nested-users = \"allow\"` in [namespaces]";
+    needed(name, tried, "cannot be set", remedy)
 }
 
 /// A knob of the kernel or a distribution that forbids user namespaces: its file, the value that
