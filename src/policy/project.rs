@@ -40,11 +40,12 @@ impl Names<'_> {
             ));
         };
         let is_open = fact.mode & 0o002 != 0;
-        if self.is_own(&fact) && is_open {
+        // Nobody but root opens a directory of root's, such as /tmp.
+        if is_open && (fact.uid != 0 || self.is_own(&fact)) {
             // Or opened it to everybody.
             return Err(NoPath::missing(
                 "everybody can write the project",
-                "take that from them: `chmod o-w` on the directory",
+                "take that from them, `chmod o-w` on the directory, or go to another one",
             ));
         }
         let is_roots = fact.uid == 0 && fact.mode & 0o022 == 0;

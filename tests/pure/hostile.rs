@@ -99,10 +99,31 @@ fn a_repository_that_others_could_have_made_is_refused() {
     for (uid, mode) in [(0, 0o755), (1000, 0o755)] {
         assert!(top(uid, mode).contains("bind /srv/data on /srv/data,"), "{uid} {mode:o}");
     }
-    for (uid, mode) in [(0, 0o1777), (0, 0o775), (2000, 0o755), (2000, 0o777)] {
+    for (uid, mode) in [(0, 0o1777), (0, 0o775), (2000, 0o755)] {
         assert!(top(uid, mode).contains("others can put a .git into /srv/data"), "{uid} {mode:o}");
     }
-    assert!(top(1000, 0o777).contains("everybody can write the project"));
+    for uid in [1000, 2000] {
+        assert!(top(uid, 0o777).contains("everybody can write the project"), "{uid}");
+    }
+}
+
+#[test]
+fn a_directory_without_a_repository_that_its_owner_opened_is_refused() {
+    let read = |uid: u32, mode: u32| {
+        let made = project(|facts| {
+            facts.files.remove(std::path::Path::new("/srv/data/.git"));
+            let cwd = facts.files.get_mut(std::path::Path::new("/srv/data")).expect("it is there");
+            (cwd.uid, cwd.mode) = (uid, mode);
+        });
+        made.plan_text.is_some().then_some(()).ok_or(made.told)
+    };
+    for (uid, mode) in [(0, 0o1777), (0, 0o755), (1000, 0o755), (2000, 0o755)] {
+        assert_eq!(read(uid, mode), Ok(()), "{uid} {mode:o}");
+    }
+    for uid in [1000, 2000] {
+        let told = read(uid, 0o777).expect_err("it is open");
+        assert!(told.contains("everybody can write the project"), "{uid}: {told}");
+    }
 }
 
 #[test]
